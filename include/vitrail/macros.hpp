@@ -1,0 +1,62 @@
+// Version, the namespace that carries it, and the few compiler differences. Every macro of the
+// library is here.
+#ifndef VITRAIL_MACROS_HPP
+#define VITRAIL_MACROS_HPP
+
+#define VITRAIL_VERSION_MAJOR 0
+#define VITRAIL_VERSION_MINOR 1
+#define VITRAIL_VERSION_PATCH 0
+
+// Eigen picks its vector width, its alignment and even its allocator from the compiler flags of
+// each translation unit, under the same symbol names. Our names therefore carry the instruction set
+// they were compiled for: translation units with different flags then fail to link, where they
+// would otherwise corrupt the heap.
+#if defined(__AVX512F__)
+#define VITRAIL_ISA_TAG avx512
+#elif defined(__AVX2__)
+#define VITRAIL_ISA_TAG avx2
+#elif defined(__AVX__)
+#define VITRAIL_ISA_TAG avx
+#elif defined(__SSE4_2__)
+#define VITRAIL_ISA_TAG sse42
+#else
+#define VITRAIL_ISA_TAG base
+#endif
+
+#if defined(_OPENMP)
+#define VITRAIL_OPENMP_TAG omp
+#else
+#define VITRAIL_OPENMP_TAG serial
+#endif
+
+#define VITRAIL_JOIN_RAW(major, minor, isa, omp) v##major##_##minor##_##isa##_##omp
+#define VITRAIL_JOIN(major, minor, isa, omp) VITRAIL_JOIN_RAW(major, minor, isa, omp)
+#define VITRAIL_ABI_NAMESPACE \
+  VITRAIL_JOIN(VITRAIL_VERSION_MAJOR, VITRAIL_VERSION_MINOR, VITRAIL_ISA_TAG, VITRAIL_OPENMP_TAG)
+
+#define VITRAIL_BEGIN_NAMESPACE \
+  namespace vitrail {           \
+  inline namespace VITRAIL_ABI_NAMESPACE {
+#define VITRAIL_END_NAMESPACE \
+  }                           \
+  }
+
+// A broken promise of the caller (an index out of range, a view of the wrong extent). Define
+// VITRAIL_ASSERT before the first include to handle it your way; the default is the standard
+// assert.
+#ifndef VITRAIL_ASSERT
+#include <cassert>
+#define VITRAIL_ASSERT(condition, sentence) assert((condition) && (sentence))
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define VITRAIL_RESTRICT __restrict__
+#define VITRAIL_NOINLINE __attribute__((noinline))
+#define VITRAIL_ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define VITRAIL_RESTRICT
+#define VITRAIL_NOINLINE
+#define VITRAIL_ALWAYS_INLINE inline
+#endif
+
+#endif  // VITRAIL_MACROS_HPP

@@ -1,0 +1,32 @@
+// The one place where Eigen is included: views as Eigen maps, without copying.
+//
+// Eigen objects never own memory in a public signature (their allocator depends on compiler flags);
+// maps do not.
+#ifndef VITRAIL_TENSOR_MATRIX_HPP
+#define VITRAIL_TENSOR_MATRIX_HPP
+
+#include <Eigen/Core>
+#include <vitrail/tensor/view.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+using RowMajorMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <Scalar T>
+using MatrixMap = Eigen::Map<RowMajorMatrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+template <Scalar T>
+using ConstMatrixMap = Eigen::Map<const RowMajorMatrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+
+/// (rows, columns) as an Eigen map over the same memory.
+template <Scalar T>
+[[nodiscard]] MatrixMap<T> as_matrix(const TensorView<T, 2>& view) {
+  return {view.data(), view.extent(0), view.extent(1), Eigen::OuterStride<>(view.stride(0))};
+}
+template <Scalar T>
+[[nodiscard]] ConstMatrixMap<T> as_matrix(const TensorView<const T, 2>& view) {
+  return {view.data(), view.extent(0), view.extent(1), Eigen::OuterStride<>(view.stride(0))};
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_TENSOR_MATRIX_HPP
