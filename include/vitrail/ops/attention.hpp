@@ -1,0 +1,94 @@
+// Scaled dot-product attention over heads: softmax(q k^T * scale + bias) v (Vaswani et al. 2017;
+// ViT eq. 2).
+#ifndef VITRAIL_OPS_ATTENTION_HPP
+#define VITRAIL_OPS_ATTENTION_HPP
+
+#include <vitrail/ops/softmax.hpp>
+#include <vitrail/runtime/context.hpp>
+#include <vitrail/tensor/matrix.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// B pictures side by side in the rows. Head a reads columns [a * hd, (a + 1) * hd) of q and k, and
+/// the like of v; the views may be columns of one qkv product. Tq = q.extent(0) / batch queries and
+/// Tk = k.extent(0) / batch keys each.
+template <Scalar T>
+struct AttentionInput {
+  MatrixView<const T> q;             // (B * Tq, A * hd)
+  MatrixView<const T> k;             // (B * Tk, A * hd)
+  MatrixView<const T> v;             // (B * Tk, A * hd)
+  Index batch = 1;                   // B
+  Index heads = 1;                   // A
+  T scale = 1;                       // usually 1 / sqrt(hd)
+  TensorView<const T, 3> bias = {};  // (A, Tq, Tk), added after scaling; empty: none
+
+  [[nodiscard]] Index queries() const { return q.extent(0) / batch; }
+  [[nodiscard]] Index keys() const { return k.extent(0) / batch; }
+};
+
+namespace detail {
+
+/// The softmaxed weights of query rows [begin, end) of one picture and head into `weights` (end -
+/// begin, Tk).
+template <Scalar T>
+void attention_weights(const AttentionInput<T>& in, Index picture, Index head, Index begin,
+                       Index end, MatrixView<T> weights) {
+  const Index hd = in.q.extent(1) / in.heads;
+  const auto q = in.q.columns(head * hd, (head + 1) * hd)
+                     .slice(picture * in.queries() + begin, picture * in.queries() + end);
+  const auto k = in.k.columns(head * hd, (head + 1) * hd)
+                     .slice(picture * in.keys(), (picture + 1) * in.keys());
+  as_matrix(weights).noalias() = as_matrix(q) * as_matrix(k).transpose();
+  for (Index i = 0; i < end - begin; ++i) {
+    const std::span<T> row = weights[i].flat();
+    for (T& value : row) value *= in.scale;
+    if (in.bias.data() != nullptr) {
+      const VectorView<const T> bias = in.bias[head][begin + i];
+      for (Index j = 0; j < in.keys(); ++j) row[static_cast<std::size_t>(j)] += bias[j];
+    }
+    softmax(row);
+  }
+}
+
+}  // namespace detail
+
+/// out (B * Tq, A * hd): each head's weighted sum of values, heads side by side.
+template <Scalar T>
+void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+  const Index hd = in.q.extent(1) / in.heads;
+  const Index Tq = in.queries();
+  const Index Tk = in.keys();
+  constexpr Index tile = 64;  // query rows per task
+  const Index tiles = (Tq + tile - 1) / tile;
+  const Index tasks = in.batch * in.heads * tiles;
+  const Workspace::Scope scope(context.workspace);
+  const TensorView<T, 3> weights(context.workspace.template take<T>(tasks * tile * Tk),
+                                 {tasks, tile, Tk});
+  context.executor.parallel_for(tasks, [&](Index task) {
+    const Index picture = task / (in.heads * tiles);
+    const Index head = task / tiles % in.heads;
+    const Index begin = task % tiles * tile;
+    const Index end = std::min(Tq, begin + tile);
+    const MatrixView<T> w = weights[task].slice(0, end - begin);
+    detail::attention_weights(in, picture, head, begin, end, w);
+    const auto v = in.v.columns(head * hd, (head + 1) * hd).slice(picture * Tk, (picture + 1) * Tk);
+    const MatrixView<T> o =
+        out.columns(head * hd, (head + 1) * hd).slice(picture * Tq + begin, picture * Tq + end);
+    as_matrix(o).noalias() = as_matrix(MatrixView<const T>(w)) * as_matrix(v);
+  });
+}
+
+/// The maps themselves, (B, A, Tq, Tk), for whoever wants to look: a second path, so that the first
+/// stays lean.
+template <Scalar T>
+void attention_maps(const AttentionInput<T>& in, TensorView<T, 4> maps, const Context& context) {
+  context.executor.parallel_for(in.batch * in.heads, [&](Index task) {
+    const Index picture = task / in.heads;
+    const Index head = task % in.heads;
+    detail::attention_weights(in, picture, head, 0, in.queries(), maps[picture][head]);
+  });
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_ATTENTION_HPP

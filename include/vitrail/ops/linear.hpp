@@ -1,0 +1,51 @@
+// The one function through which every dense product goes: y = residual + scale * activation(x W^T
+// + bias).
+#ifndef VITRAIL_OPS_LINEAR_HPP
+#define VITRAIL_OPS_LINEAR_HPP
+
+#include <vitrail/ops/activation.hpp>
+#include <vitrail/ops/packed_matrix.hpp>
+#include <vitrail/runtime/context.hpp>
+#include <vitrail/tensor/matrix.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// What happens to a product before it is written; each part is optional, the order is fixed.
+template <Scalar T>
+struct Epilogue {
+  const T* bias = nullptr;  // (N)
+  Activation activation = Activation::none;
+  const T* scale = nullptr;           // (N), LayerScale
+  MatrixView<const T> residual = {};  // (M, N), may be y itself
+};
+
+/// y (M, N) = residual + scale * activation(x (M, K) W (N, K)^T + bias). Rows of x and y may be
+/// strided; x and y do not overlap. The K products of an element are added in one order, whatever M
+/// and the number of threads.
+template <Scalar T>
+void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
+            MatrixView<T> y, const Context& context) {
+  VITRAIL_ASSERT(x.extent(1) == weight.inputs() && y.extent(1) == weight.outputs(),
+                 "linear: widths do not fit");
+  VITRAIL_ASSERT(x.extent(0) == y.extent(0), "linear: x and y need as many rows");
+  const Index M = x.extent(0);
+  const Index N = weight.outputs();
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> product = context.workspace.template matrix<T>(M, N);
+  as_matrix(product).noalias() = as_matrix(x) * as_matrix(weight.plain()).transpose();
+  context.executor.parallel_for(M, [&](Index m) {
+    const T* residual = epilogue.residual.data() == nullptr ? nullptr : &epilogue.residual(m, 0);
+    const T* from = &product(m, 0);
+    T* to = &y(m, 0);
+    for (Index n = 0; n < N; ++n) {
+      T value = from[n] + (epilogue.bias == nullptr ? T(0) : epilogue.bias[n]);
+      value = activate(epilogue.activation, value);
+      if (epilogue.scale != nullptr) value *= epilogue.scale[n];
+      to[n] = residual == nullptr ? value : residual[n] + value;
+    }
+  });
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_LINEAR_HPP

@@ -1,0 +1,58 @@
+// LayerNorm and RMSNorm over the rows of a matrix.
+#ifndef VITRAIL_OPS_NORMALIZE_HPP
+#define VITRAIL_OPS_NORMALIZE_HPP
+
+#include <cmath>
+#include <vitrail/runtime/context.hpp>
+#include <vitrail/tensor/view.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+enum class NormKind { layer_norm, rms_norm };
+
+/// What one normalisation needs besides its input.
+template <Scalar T>
+struct NormParameters {
+  const T* gamma = nullptr;  // (D), always there
+  const T* beta = nullptr;   // (D), or null: RMSNorm has none
+  double eps = 1e-6;         // inside the square root
+  NormKind kind = NormKind::layer_norm;
+};
+
+/// One row: y = (x - mean) / sqrt(var + eps) * gamma + beta with the biased variance (LayerNorm, Ba
+/// et al. 2016), or y = x / sqrt(mean(x^2) + eps) * gamma (RMSNorm, Zhang and Sennrich 2019). x and
+/// y may be the same row of D elements.
+template <Scalar T>
+void normalize_row(const T* x, Index D, const NormParameters<T>& p, T* y) {
+  T mean = 0;
+  if (p.kind == NormKind::layer_norm) {
+    for (Index d = 0; d < D; ++d) mean += x[d];
+    mean /= static_cast<T>(D);
+  }
+  T variance = 0;
+  for (Index d = 0; d < D; ++d) variance += (x[d] - mean) * (x[d] - mean);
+  variance /= static_cast<T>(D);
+  const T scale = 1 / std::sqrt(variance + static_cast<T>(p.eps));
+  for (Index d = 0; d < D; ++d) {
+    y[d] = (x[d] - mean) * scale * p.gamma[d] + (p.beta == nullptr ? T(0) : p.beta[d]);
+  }
+}
+
+/// Every row of x (M, D) into y (M, D); in place when both are the same view.
+template <Scalar T>
+void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixView<T> y,
+                    const Context& context) {
+  VITRAIL_ASSERT(x.extents() == y.extents(), "normalize_rows needs equal extents");
+  constexpr Index rows_per_task = 16;
+  const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
+  context.executor.parallel_for(tasks, [&](Index task) {
+    const Index end = std::min(x.extent(0), (task + 1) * rows_per_task);
+    for (Index row = task * rows_per_task; row < end; ++row) {
+      normalize_row(x.data() + row * x.stride(0), x.extent(1), p, y.data() + row * y.stride(0));
+    }
+  });
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_NORMALIZE_HPP

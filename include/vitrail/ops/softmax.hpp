@@ -1,0 +1,24 @@
+// Softmax of one row, in place, safe for any finite input.
+#ifndef VITRAIL_OPS_SOFTMAX_HPP
+#define VITRAIL_OPS_SOFTMAX_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vitrail/tensor/dtype.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// row := exp(row - max(row)) / sum. An empty row stays empty.
+template <Scalar T>
+void softmax(std::span<T> row) {
+  if (row.empty()) return;
+  const T largest = *std::max_element(row.begin(), row.end());
+  T sum = 0;
+  for (T& value : row) sum += value = std::exp(value - largest);
+  for (T& value : row) value /= sum;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_SOFTMAX_HPP
