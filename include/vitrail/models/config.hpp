@@ -1,0 +1,86 @@
+// One Vision Transformer, described: everything that distinguishes one published model from
+// another.
+//
+// Variants are fields here, never copies of the encoder. Sizes come from a checkpoint's tensors;
+// what tensors cannot show (heads, eps, the kind of GELU) comes from its publisher's config or
+// table.
+#ifndef VITRAIL_MODELS_CONFIG_HPP
+#define VITRAIL_MODELS_CONFIG_HPP
+
+#include <string>
+#include <vitrail/nn/head.hpp>
+#include <vitrail/ops/resample.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// Which rows the position table covers. Tokens are ordered class, distillation, registers,
+/// patches.
+enum class PositionCoverage { all, class_and_patches, patches, none };
+
+struct ViTConfig {
+  std::string architecture;  // "vit_base_patch16_224"
+
+  Index image_height = 224;  // the size it was trained on, in pixels
+  Index image_width = 224;
+  Index channels = 3;       // C
+  Index patch_height = 16;  // P
+  Index patch_width = 16;
+  Index embed_dim = 768;    // D
+  Index depth = 12;         // L
+  Index heads = 12;         // A
+  Index head_dim = 64;      // hd; A * hd is D in all but a few
+  Index mlp_hidden = 3072;  // M
+  Index classes = 1000;     // K, 0: no classifier
+
+  bool class_token = true;
+  bool distillation_token = false;
+  Index register_tokens = 0;
+  PositionCoverage positions = PositionCoverage::all;
+  PositionRule position_rule = PositionRule::timm;
+  bool pad_to_patch =
+      false;  // pad pictures with zeros up to a multiple of the patch, instead of refusing them
+
+  bool patch_bias = true;
+  bool pre_norm = false;   // a norm before the first block (CLIP's ln_pre)
+  bool final_norm = true;  // a norm after the last block
+  bool fc_norm = false;    // a norm after pooling
+  bool qkv_bias = true;
+  bool qk_norm = false;    // a norm on each head's q and k
+  bool attn_norm = false;  // a norm on the joined heads, before proj
+  bool mlp_norm = false;   // a norm on the hidden layer, before fc2
+  bool layer_scale = false;
+  bool gated_mlp = false;  // fc1 holds gate and value: SwiGLU
+  NormKind norm = NormKind::layer_norm;
+  double norm_eps = 1e-6;
+  Activation activation = Activation::gelu_erf;
+
+  Pooling pooling = Pooling::token;
+  bool pool_includes_prefix = false;  // avg and max over all tokens, not over the patches only
+  Index representation_size = 0;      // R: a tanh layer between pooling and classifier; 0: none
+  bool distilled_head =
+      false;  // a second classifier on the distillation token, averaged with the first
+
+  [[nodiscard]] Index prefix_tokens() const {
+    return class_token + distillation_token + register_tokens;
+  }
+  [[nodiscard]] Grid grid() const {
+    return {image_height / patch_height, image_width / patch_width};
+  }
+  [[nodiscard]] Index position_prefix() const {
+    switch (positions) {
+      case PositionCoverage::all: return prefix_tokens();
+      case PositionCoverage::class_and_patches: return class_token + distillation_token;
+      case PositionCoverage::patches:
+      case PositionCoverage::none: break;
+    }
+    return 0;
+  }
+  /// Width of pre_logits: what embed writes.
+  [[nodiscard]] Index feature_dim() const {
+    return representation_size > 0 ? representation_size : embed_dim;
+  }
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_MODELS_CONFIG_HPP

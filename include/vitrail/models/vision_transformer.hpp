@@ -1,0 +1,260 @@
+// The Vision Transformer (Dosovitskiy et al. 2021) and the plain family around it: DeiT, DeiT III,
+// DINOv2, CLIP towers.
+//
+//   pixels (B, C, H, W) -> patch_embed (B, N, D) -> tokens (B, T, D) -> L blocks -> norm -> pooled
+//   (B, D) -> logits (B, K)
+#ifndef VITRAIL_MODELS_VISION_TRANSFORMER_HPP
+#define VITRAIL_MODELS_VISION_TRANSFORMER_HPP
+
+#include <vitrail/models/config.hpp>
+#include <vitrail/nn/encoder.hpp>
+#include <vitrail/nn/position_embedding.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// Where a forward pass writes; an empty view is not written. Logits are empty too when the model
+/// has no classifier.
+template <Scalar T>
+struct ViTOutputs {
+  MatrixView<T> logits = {};     // (B, K)
+  MatrixView<T> features = {};   // (B, feature_dim()): pre_logits
+  TensorView<T, 3> tokens = {};  // (B, T, D): forward_features
+};
+
+/// Immutable after load: share one between threads, each with its own Context.
+template <Scalar T>
+class ViT {
+ public:
+  /// Reads every tensor that `config` implies. Throws Error when one is missing or mis-shaped.
+  [[nodiscard]] static ViT load(const ViTConfig& config, Parameters<T>& parameters);
+
+  [[nodiscard]] const ViTConfig& config() const { return config_; }
+
+  /// Throws Error for pictures of H x W that the patch does not divide (unless
+  /// config().pad_to_patch).
+  void check_size(Index H, Index W) const;
+  /// T for pictures of H x W.
+  [[nodiscard]] Index tokens_for(Index H, Index W) const {
+    return config_.prefix_tokens() + patch_embed_.grid(H, W).count();
+  }
+
+  /// One pass over pixels (B, C, H, W), normalised as the checkpoint wants them. H and W may differ
+  /// from the config's: positions are then resampled. With a `trace` every stage is copied there.
+  /// After the first pass of a size, with a Context that is kept, nothing is allocated (but for the
+  /// trace). Throws Error for a size that does not fit the patch and when the context is asked to
+  /// stop. Thread safety: any number of threads, a Context each.
+  void forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+               const Context& context, Trace* trace = nullptr) const;
+
+  /// The same model for pictures of H x W, its positions resampled once; the rest is as before.
+  void set_image_size(Index H, Index W);
+
+ private:
+  void forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+                     const Context& context, Trace* trace) const;
+  void embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens, const Context& context,
+             Trace* trace) const;
+
+  ViTConfig config_;
+  PatchEmbedding<T> patch_embed_;
+  Tensor<T, 1> prefix_;  // (prefix_tokens() * D): class token, distillation token, registers
+  PositionEmbedding<T> pos_embed_;
+  LayerNorm<T> norm_pre_;
+  Encoder<T> encoder_;
+  LayerNorm<T> norm_;
+  Head<T> head_;
+};
+
+namespace detail {
+
+template <Scalar T>
+EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters, const std::string& name) {
+  const Index D = c.embed_dim;
+  const Index inner = c.heads * c.head_dim;
+  const auto norm = [&](const std::string& part, Index width) {
+    return LayerNorm<T>::load(parameters, name + part, width, c.norm_eps, c.norm);
+  };
+  EncoderBlock<T> block;
+  block.norm1 = norm(".norm1", D);
+  block.attn.heads = c.heads;
+  block.attn.qkv = Dense<T>::load(parameters, name + ".attn.qkv", 3 * inner, D, c.qkv_bias);
+  if (c.qk_norm) block.attn.q_norm = norm(".attn.q_norm", c.head_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(".attn.k_norm", c.head_dim);
+  if (c.attn_norm) block.attn.norm = norm(".attn.norm", inner);
+  block.attn.proj = Dense<T>::load(parameters, name + ".attn.proj", D, inner);
+  if (c.layer_scale) block.gamma1 = parameters.tensor(name + ".ls1.gamma", {D});
+  block.norm2 = norm(".norm2", D);
+  block.mlp.activation = c.activation;
+  block.mlp.gated = c.gated_mlp;
+  block.mlp.fc1 = Dense<T>::load(parameters, name + ".mlp.fc1",
+                                 c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden, D);
+  if (c.mlp_norm) block.mlp.norm = norm(".mlp.norm", c.mlp_hidden);
+  block.mlp.fc2 = Dense<T>::load(parameters, name + ".mlp.fc2", D, c.mlp_hidden);
+  if (c.layer_scale) block.gamma2 = parameters.tensor(name + ".ls2.gamma", {D});
+  return block;
+}
+
+/// Class token, distillation token and registers one below the other: (prefix_tokens() * D).
+template <Scalar T>
+Tensor<T, 1> load_prefix(const ViTConfig& c, Parameters<T>& parameters) {
+  Tensor<T, 1> prefix({c.prefix_tokens() * c.embed_dim});
+  Index filled = 0;
+  const auto append = [&](const char* name, Index rows) {
+    if (rows == 0) return;
+    const Tensor<T, 1> token = parameters.tensor(name, {1, rows, c.embed_dim});
+    copy(token.view(), prefix.view().slice(filled, filled + token.count()));
+    filled += token.count();
+  };
+  append("cls_token", c.class_token ? 1 : 0);
+  append("dist_token", c.distillation_token ? 1 : 0);
+  append("reg_token", c.register_tokens);
+  return prefix;
+}
+
+}  // namespace detail
+
+template <Scalar T>
+ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
+  const Index D = c.embed_dim;
+  ViT vit;
+  vit.config_ = c;
+  vit.patch_embed_ = PatchEmbedding<T>::load(parameters, "patch_embed.proj", D, c.channels,
+                                             c.patch_height, c.patch_width, c.patch_bias);
+  vit.prefix_ = detail::load_prefix(c, parameters);
+  if (c.positions != PositionCoverage::none) {
+    vit.pos_embed_ = PositionEmbedding<T>::load(parameters, "pos_embed", c.position_prefix(),
+                                                c.grid(), D, c.position_rule);
+  }
+  if (c.pre_norm) vit.norm_pre_ = LayerNorm<T>::load(parameters, "norm_pre", D, c.norm_eps, c.norm);
+  vit.encoder_.blocks.reserve(static_cast<std::size_t>(c.depth));
+  for (Index i = 0; i < c.depth; ++i) {
+    vit.encoder_.blocks.push_back(detail::load_block(c, parameters, "blocks." + std::to_string(i)));
+  }
+  if (c.final_norm) vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, c.norm_eps, c.norm);
+  vit.head_.pooling = c.pooling;
+  vit.head_.first_pooled = c.pool_includes_prefix ? 0 : c.prefix_tokens();
+  if (c.fc_norm)
+    vit.head_.fc_norm = LayerNorm<T>::load(parameters, "fc_norm", D, c.norm_eps, c.norm);
+  if (c.representation_size > 0) {
+    vit.head_.pre_logits = Dense<T>::load(parameters, "pre_logits", c.representation_size, D);
+  }
+  if (c.classes > 0)
+    vit.head_.head = Dense<T>::load(parameters, "head", c.classes, c.feature_dim());
+  if (c.distilled_head) vit.head_.head_dist = Dense<T>::load(parameters, "head_dist", c.classes, D);
+  return vit;
+}
+
+template <Scalar T>
+void ViT<T>::check_size(Index H, Index W) const {
+  const auto text = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
+  const Index Ph = config_.patch_height;
+  const Index Pw = config_.patch_width;
+  if (H < 1 || W < 1) fail("picture", "is " + text(H, W) + " pixels, expected at least one");
+  if (!config_.pad_to_patch && (H % Ph != 0 || W % Pw != 0)) {
+    fail("picture", "is " + text(H, W) +
+                        " pixels (height x width), expected multiples of the patch, " +
+                        text(Ph, Pw) + "; ask for padding to allow other sizes");
+  }
+}
+
+template <Scalar T>
+void ViT<T>::set_image_size(Index H, Index W) {
+  check_size(H, W);
+  const Grid wanted = patch_embed_.grid(H, W);
+  config_.image_height = wanted.height * config_.patch_height;
+  config_.image_width = wanted.width * config_.patch_width;
+  if (pos_embed_.empty() || wanted == pos_embed_.grid) return;
+  Workspace workspace;
+  const Workspace::Scope scope(workspace);
+  const MatrixView<const T> rows = pos_embed_.rows_for(wanted, workspace);
+  pos_embed_.table = Tensor<T, 1>::copy_of(rows.template reshape<1>({rows.count()}));
+  pos_embed_.grid = wanted;
+}
+
+template <Scalar T>
+void ViT<T>::embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
+                   const Context& context, Trace* trace) const {
+  const Index B = pixels.extent(0);
+  const Index D = config_.embed_dim;
+  const Index P = config_.prefix_tokens();
+  const Grid grid = patch_embed_.grid(pixels.extent(2), pixels.extent(3));
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> patches = context.workspace.template matrix<T>(B * grid.count(), D);
+  patch_embed_(pixels, patches, context);
+  if (trace != nullptr) trace->record("patch_embed", patches, {B, grid.count(), D});
+
+  MatrixView<const T> positions;  // (covered prefix rows + N, D)
+  if (!pos_embed_.empty()) positions = pos_embed_.rows_for(grid, context.workspace);
+  if (trace != nullptr && !pos_embed_.empty() && grid != pos_embed_.grid) {
+    trace->record("pos_embed_resampled", positions, {1, positions.extent(0), D});
+  }
+  const MatrixView<const T> prefix(prefix_.data(), {P, D});
+  const Index covered = config_.position_prefix();
+  // eq. 1: z = [class; patches E] + positions, where positions cover the first `covered` prefix
+  // rows and all patches
+  context.executor.parallel_for(B * (P + grid.count()), [&](Index row) {
+    const Index t = row % (P + grid.count());
+    const Index b = row / (P + grid.count());
+    const T* from = t < P ? prefix[t].data() : patches[b * grid.count() + t - P].data();
+    const T* position = nullptr;
+    if (!pos_embed_.empty() && t < covered) position = positions[t].data();
+    if (!pos_embed_.empty() && t >= P) position = positions[covered + t - P].data();
+    T* to = tokens[row].data();
+    for (Index d = 0; d < D; ++d) to[d] = from[d] + (position == nullptr ? T(0) : position[d]);
+  });
+}
+
+template <Scalar T>
+void ViT<T>::forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+                           const Context& context, Trace* trace) const {
+  const Index B = pixels.extent(0);
+  const Index D = config_.embed_dim;
+  const Index T_ = tokens_for(pixels.extent(2), pixels.extent(3));
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> x = context.workspace.template matrix<T>(B * T_, D);
+  embed(pixels, x, context, trace);
+  if (!norm_pre_.empty()) {
+    if (trace != nullptr) trace->record("embeddings_before_norm_pre", x, {B, T_, D});
+    norm_pre_(x, x, context);
+  }
+  encoder_(x, B, context, trace);
+  if (!norm_.empty()) norm_(x, x, context);
+  if (trace != nullptr) trace->record("forward_features", x, {B, T_, D});
+  if (out.tokens.data() != nullptr) copy(x, out.tokens.template reshape<2>({B * T_, D}));
+  if (config_.pooling == Pooling::none) return;
+
+  const MatrixView<T> features = context.workspace.template matrix<T>(B, config_.feature_dim());
+  const MatrixView<T> logits = context.workspace.template matrix<T>(B, config_.classes);
+  head_(x, B, features, logits, context, trace);
+  if (trace != nullptr) trace->record("pre_logits", features, {B, config_.feature_dim()});
+  if (trace != nullptr && config_.classes > 0)
+    trace->record("logits", logits, {B, config_.classes});
+  if (out.features.data() != nullptr) copy(features, out.features);
+  if (out.logits.data() != nullptr && config_.classes > 0) copy(logits, out.logits);
+}
+
+template <Scalar T>
+void ViT<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+                     const Context& context, Trace* trace) const {
+  if (pixels.extent(1) != config_.channels) {
+    fail("picture", "has " + std::to_string(pixels.extent(1)) + " channels, the model needs " +
+                        std::to_string(config_.channels));
+  }
+  check_size(pixels.extent(2), pixels.extent(3));
+  constexpr Index chunk =
+      8;  // pictures at once: enough rows for the products, little enough scratch memory
+  const Index B = pixels.extent(0);
+  if (trace != nullptr) return forward_chunk(pixels, out, context, trace);
+  for (Index begin = 0; begin < B; begin += chunk) {
+    const Index end = std::min(B, begin + chunk);
+    const auto rows = [&](const auto& view) {
+      return view.data() == nullptr ? view : view.slice(begin, end);
+    };
+    forward_chunk(pixels.slice(begin, end),
+                  {rows(out.logits), rows(out.features), rows(out.tokens)}, context, nullptr);
+  }
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_MODELS_VISION_TRANSFORMER_HPP

@@ -1,0 +1,38 @@
+// A dense layer: y = x W^T + b, with what follows it fused in.
+#ifndef VITRAIL_NN_DENSE_HPP
+#define VITRAIL_NN_DENSE_HPP
+
+#include <vitrail/nn/parameters.hpp>
+#include <vitrail/ops/linear.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+struct Dense {
+  PackedMatrix<T> weight;  // (N, K)
+  Tensor<T, 1> bias;       // (N), or empty
+
+  /// Reads `name`.weight (N, K) and, if `with_bias`, `name`.bias (N).
+  [[nodiscard]] static Dense load(Parameters<T>& parameters, const std::string& name, Index N,
+                                  Index K, bool with_bias = true) {
+    Dense dense;
+    dense.weight = parameters.matrix(name + ".weight", {N, K});
+    if (with_bias) dense.bias = parameters.tensor(name + ".bias", {N});
+    return dense;
+  }
+
+  [[nodiscard]] bool empty() const { return weight.empty(); }
+  [[nodiscard]] Index outputs() const { return weight.outputs(); }
+
+  /// y (M, N) of x (M, K). `epilogue.bias` is set here; activation, scale and residual are the
+  /// caller's.
+  void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
+                  Epilogue<T> epilogue = {}) const {
+    if (!bias.empty()) epilogue.bias = bias.data();
+    linear<T>(x, weight, epilogue, y, context);
+  }
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_NN_DENSE_HPP

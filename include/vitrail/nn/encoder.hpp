@@ -1,0 +1,39 @@
+// The stack of blocks.
+#ifndef VITRAIL_NN_ENCODER_HPP
+#define VITRAIL_NN_ENCODER_HPP
+
+#include <vector>
+#include <vitrail/nn/encoder_block.hpp>
+#include <vitrail/nn/trace.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+struct Encoder {
+  std::vector<EncoderBlock<T>> blocks;  // L
+
+  /// x (B * T, D) through every block, in place. Throws Error between blocks when the context is
+  /// asked to stop.
+  void operator()(MatrixView<T> x, Index batch, const Context& context, Trace* trace) const {
+    const auto depth = static_cast<Index>(blocks.size());
+    const Shape shape{batch, x.extent(0) / batch, x.extent(1)};
+    for (Index i = 0; i < depth; ++i) {
+      context.check_stop();
+      const EncoderBlock<T>& block = blocks[static_cast<std::size_t>(i)];
+      if (trace != nullptr) trace->record("hidden_states." + std::to_string(i), x, shape);
+      if (trace != nullptr && trace->wants_attention(i, depth)) {
+        Tensor<T, 4> maps({batch, block.attn.heads, shape[1], shape[1]});
+        block(x, batch, context, maps);
+        trace->record(i + 1 == depth ? "attn_last" : "attn." + std::to_string(i),
+                      AnyTensor(TensorView<const T, 4>(maps)));
+      } else {
+        block(x, batch, context);
+      }
+    }
+    if (trace != nullptr) trace->record("hidden_states." + std::to_string(depth), x, shape);
+  }
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_NN_ENCODER_HPP

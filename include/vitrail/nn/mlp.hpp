@@ -1,0 +1,40 @@
+// The MLP of a block: fc2(activation(fc1(x))), or gated, fc2(silu(gate) * value) (Shazeer 2020).
+#ifndef VITRAIL_NN_MLP_HPP
+#define VITRAIL_NN_MLP_HPP
+
+#include <vitrail/nn/dense.hpp>
+#include <vitrail/nn/layer_norm.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+struct Mlp {
+  Dense<T> fc1;       // (M, D); gated: (2M, D), the gate's rows first
+  LayerNorm<T> norm;  // (M) between activation and fc2, or empty
+  Dense<T> fc2;       // (D, M)
+  Activation activation = Activation::gelu_erf;
+  bool gated = false;
+
+  /// y (rows, D) = residual + scale * mlp(x (rows, D)); see Epilogue.
+  void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
+                  Epilogue<T> epilogue = {}) const {
+    const Workspace::Scope scope(context.workspace);
+    const Index rows = x.extent(0);
+    MatrixView<T> hidden = context.workspace.template matrix<T>(rows, fc1.outputs());
+    fc1(x, hidden, context, {.activation = gated ? Activation::none : activation});
+    if (gated) {
+      const Index M = fc1.outputs() / 2;
+      context.executor.parallel_for(rows, [&](Index row) {
+        T* gate = hidden[row].data();
+        for (Index m = 0; m < M; ++m) gate[m] = activate(activation, gate[m]) * gate[M + m];
+      });
+      hidden = hidden.columns(0, M);
+    }
+    if (!norm.empty()) norm(hidden, hidden, context);
+    fc2(hidden, y, context, epilogue);
+  }
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_NN_MLP_HPP

@@ -1,0 +1,32 @@
+// Where modules get their weights from: by canonical name, in canonical shape, whoever published
+// them.
+//
+// The canonical names are timm's ("blocks.3.attn.qkv.weight"). A checkpoint implements this
+// interface over its file and translates; random weights for benchmarks implement it over a
+// generator.
+#ifndef VITRAIL_NN_PARAMETERS_HPP
+#define VITRAIL_NN_PARAMETERS_HPP
+
+#include <string>
+#include <vitrail/ops/packed_matrix.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+class Parameters {
+ public:
+  virtual ~Parameters() = default;
+
+  /// Whether there is a tensor of that name.
+  [[nodiscard]] virtual bool contains(const std::string& name) const = 0;
+  /// All elements of `name`, row-major, as one vector. Throws Error if it is missing or its shape
+  /// is not `shape`.
+  [[nodiscard]] virtual Tensor<T, 1> tensor(const std::string& name, const Shape& shape) = 0;
+  /// The weight (N, K...) of a product, packed; trailing extents are flattened into K. Throws like
+  /// tensor().
+  [[nodiscard]] virtual PackedMatrix<T> matrix(const std::string& name, const Shape& shape) = 0;
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_NN_PARAMETERS_HPP

@@ -1,0 +1,76 @@
+// Patches to vectors: ViT eq. 1, the convolution with stride P written as one product.
+//
+//   pixels (C, H, W) -> patches (N, C * Ph * Pw), N = H/Ph * W/Pw in row-major grid order -> tokens
+//   (N, D)
+#ifndef VITRAIL_NN_PATCH_EMBEDDING_HPP
+#define VITRAIL_NN_PATCH_EMBEDDING_HPP
+
+#include <cstring>
+#include <vitrail/nn/dense.hpp>
+#include <vitrail/ops/resample.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+template <Scalar T>
+struct PatchEmbedding {
+  Dense<T> proj = {};  // (D, C * Ph * Pw)
+  Index channels = 3;
+  Index patch_height = 16;
+  Index patch_width = 16;
+
+  /// Reads `name`.weight (D, C, Ph, Pw) and, if `with_bias`, `name`.bias (D).
+  [[nodiscard]] static PatchEmbedding load(Parameters<T>& parameters, const std::string& name,
+                                           Index D, Index C, Index Ph, Index Pw, bool with_bias) {
+    PatchEmbedding embedding{.channels = C, .patch_height = Ph, .patch_width = Pw};
+    embedding.proj.weight = parameters.matrix(name + ".weight", {D, C, Ph, Pw});
+    if (with_bias) embedding.proj.bias = parameters.tensor(name + ".bias", {D});
+    return embedding;
+  }
+
+  /// How many patches a picture gives; a size that the patch does not divide counts the incomplete
+  /// ones, which are padded with zeros on the right and at the bottom.
+  [[nodiscard]] Grid grid(Index H, Index W) const {
+    return {(H + patch_height - 1) / patch_height, (W + patch_width - 1) / patch_width};
+  }
+
+  /// tokens (B * N, D) of pixels (B, C, H, W).
+  void operator()(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
+                  const Context& context) const {
+    const Workspace::Scope scope(context.workspace);
+    const Index N = grid(pixels.extent(2), pixels.extent(3)).count();
+    const MatrixView<T> patches = context.workspace.template matrix<T>(
+        pixels.extent(0) * N, channels * patch_height * patch_width);
+    context.executor.parallel_for(
+        pixels.extent(0) * grid(pixels.extent(2), pixels.extent(3)).height,
+        [&](Index row) { gather_grid_row(pixels, row, patches); });
+    proj(patches, tokens, context);
+  }
+
+ private:
+  /// The patches of one row of the grid (counted over all pictures), each laid out (C, Ph, Pw).
+  void gather_grid_row(const TensorView<const T, 4>& pixels, Index row,
+                       MatrixView<T> patches) const {
+    const Index H = pixels.extent(2);
+    const Index W = pixels.extent(3);
+    const Grid g = grid(H, W);
+    const Index picture = row / g.height;
+    const Index top = row % g.height * patch_height;
+    for (Index gx = 0; gx < g.width; ++gx) {
+      T* to = patches[row * g.width + gx].data();
+      const Index left = gx * patch_width;
+      const Index present = std::min(patch_width, W - left);
+      for (Index c = 0; c < channels; ++c) {
+        for (Index y = top; y < top + patch_height; ++y, to += patch_width) {
+          if (y < H)
+            std::memcpy(to, &pixels(picture, c, y, left),
+                        static_cast<std::size_t>(present) * sizeof(T));
+          std::fill(to + (y < H ? present : 0), to + patch_width, T(0));
+        }
+      }
+    }
+  }
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_NN_PATCH_EMBEDDING_HPP
