@@ -1,0 +1,49 @@
+// Who published these tensors? Recognised by their names, never by the file's.
+#ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
+#define VITRAIL_CHECKPOINTS_DETECT_HPP
+
+#include <vitrail/checkpoints/google.hpp>
+#include <vitrail/checkpoints/huggingface.hpp>
+#include <vitrail/checkpoints/meta.hpp>
+#include <vitrail/checkpoints/timm.hpp>
+#include <vitrail/checkpoints/torchvision.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+inline constexpr Publisher publishers[] = {{"timm", is_timm, open_timm},
+                                           {"Hugging Face", is_huggingface, open_huggingface},
+                                           {"google-research", is_google, open_google},
+                                           {"torchvision", is_torchvision, open_torchvision}};
+
+/// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
+/// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
+[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
+                                                const LoadOptions& options) {
+  CheckpointFiles files = open_checkpoint_files(path, options.limits);
+  if (files.config && is_meta_deit_config(files.config->json))
+    return open_meta_deit(std::move(files), options);
+  const Publisher* found = nullptr;
+  std::string known;
+  for (const Publisher& publisher : publishers) {
+    known += (known.empty() ? "" : ", ") + std::string(publisher.name);
+    if (!publisher.recognises(files.tensors)) continue;
+    if (found != nullptr) {
+      fail(files.tensors.path(), "holds tensors of both " + std::string(found->name) + " and " +
+                                     std::string(publisher.name) + ", expected one publisher's");
+    }
+    found = &publisher;
+  }
+  if (found == nullptr) {
+    const std::string first = files.tensors.empty()
+                                  ? "no tensors"
+                                  : "the first is '" + files.tensors.names().front() + "'";
+    fail(files.tensors.path(), std::to_string(files.tensors.size()) +
+                                   " tensors of no known Vision Transformer (" + first +
+                                   "), expected the names of " + known);
+  }
+  return found->open(std::move(files), options);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_DETECT_HPP

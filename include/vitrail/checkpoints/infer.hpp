@@ -1,0 +1,163 @@
+// Everything that the tensors of a checkpoint show by themselves: sizes, depth, and which optional
+// parts there are.
+//
+// Heads, eps, the kind of GELU and the pooling are not among it; the publisher settles those.
+#ifndef VITRAIL_CHECKPOINTS_INFER_HPP
+#define VITRAIL_CHECKPOINTS_INFER_HPP
+
+#include <cmath>
+#include <vitrail/checkpoints/checkpoint.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// Shapes by our names, whatever the file calls them.
+class TensorShapes {
+ public:
+  TensorShapes(const NamedTensors& tensors, const NameTable& names)
+      : tensors_(tensors), names_(names) {}
+
+  [[nodiscard]] bool has(std::string_view ours) const { return count(ours) > 0; }
+
+  /// Number of elements of all parts together, or 0 when there is no such tensor.
+  [[nodiscard]] Index count(std::string_view ours) const {
+    const auto source = names_.find(ours);
+    if (!source) return 0;
+    Index sum = 0;
+    for (const std::string& name : source->names) {
+      const AnyView* view = name.empty() ? nullptr : tensors_.find(name);
+      if (view == nullptr && !name.empty()) return 0;
+      if (view != nullptr) sum += view->shape.count();
+    }
+    return sum;
+  }
+
+  /// count(ours) / by; throws Error unless that is a whole number above 0.
+  [[nodiscard]] Index quotient(std::string_view ours, Index by) const {
+    const Index n = count(ours);
+    if (n == 0) fail(tensors_.path(), "no tensor " + theirs(ours));
+    if (by < 1 || n % by != 0) {
+      fail(tensors_.path(), theirs(ours) + " has " + std::to_string(n) +
+                                " elements, expected a multiple of " + std::to_string(by));
+    }
+    return n / by;
+  }
+
+  /// The file's name of one of our tensors, for messages.
+  [[nodiscard]] std::string theirs(std::string_view ours) const {
+    const auto source = names_.find(ours);
+    return source && !source->names.front().empty() ? source->names.front() : std::string(ours);
+  }
+
+  /// The stored shape of an unjoined tensor, or nothing.
+  [[nodiscard]] const Shape* shape(std::string_view ours) const {
+    const auto source = names_.find(ours);
+    const AnyView* view = source ? tensors_.find(source->names.front()) : nullptr;
+    return view == nullptr ? nullptr : &view->shape;
+  }
+
+  [[nodiscard]] const std::string& path() const { return tensors_.path(); }
+
+ private:
+  const NamedTensors& tensors_;
+  const NameTable& names_;
+};
+
+namespace detail {
+
+inline void infer_patch(const TensorShapes& t, const NameTable& names, ViTConfig& c) {
+  const std::string weight = "patch_embed.proj.weight";
+  const Index per_output = t.quotient(weight, c.embed_dim);  // C * Ph * Pw
+  const Shape& shape = *t.shape(weight);
+  if (shape.rank() == 4) {
+    const bool hwio = names.find(weight)->layout == Layout::hwio;
+    c.channels = shape[hwio ? 2 : 1];
+    c.patch_height = shape[hwio ? 0 : 2];
+    c.patch_width = shape[hwio ? 1 : 3];
+  } else {
+    c.channels = 3;
+    c.patch_height = c.patch_width = std::lround(std::sqrt(static_cast<double>(per_output) / 3));
+  }
+  if (c.channels < 1 || c.patch_height < 1 ||
+      c.channels * c.patch_height * c.patch_width != per_output) {
+    fail(t.path(), t.theirs(weight) + " is " + shape.to_string() +
+                       ", expected (D, C, P, P) with D = " + std::to_string(c.embed_dim));
+  }
+}
+
+inline Index square_side(Index rows) {
+  const Index side = std::lround(std::sqrt(static_cast<double>(rows)));
+  return side * side == rows && side > 0 ? side : 0;
+}
+
+/// Finds how many rows of the position table are not patches. `image_known`: c.image_* was set by a
+/// config, else the grid is taken to be square. The coverage that `c` brings is tried first.
+inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& c) {
+  if (!t.has("pos_embed")) {
+    c.positions = PositionCoverage::none;
+    return;
+  }
+  const Index rows = t.quotient("pos_embed", c.embed_dim);
+  for (const PositionCoverage coverage :
+       {c.positions, PositionCoverage::all, PositionCoverage::class_and_patches,
+        PositionCoverage::patches}) {
+    c.positions = coverage;
+    if (coverage == PositionCoverage::none) continue;
+    const Index patches = rows - c.position_prefix();
+    if (image_known && patches == c.grid().count()) return;
+    if (!image_known && square_side(patches) > 0) {
+      c.image_height = square_side(patches) * c.patch_height;
+      c.image_width = square_side(patches) * c.patch_width;
+      return;
+    }
+  }
+  fail(t.path(), t.theirs("pos_embed") + " has " + std::to_string(rows) + " rows, expected " +
+                     (image_known ? std::to_string(c.grid().count()) + " patches"
+                                  : "a square number of patches") +
+                     " and at most " + std::to_string(c.prefix_tokens()) + " other tokens");
+}
+
+}  // namespace detail
+
+/// Fills in what the tensors show. `c` brings what is known already (a preset, the defaults of a
+/// publisher): heads, when known, fix head_dim. Throws Error when the tensors contradict
+/// themselves.
+inline void infer_from_tensors(const TensorShapes& t, const NameTable& names, bool image_known,
+                               ViTConfig& c) {
+  const std::string block = "blocks.0.";
+  c.embed_dim = t.quotient(block + "norm1.weight", 1);
+  detail::infer_patch(t, names, c);
+  c.depth = 0;
+  while (t.has("blocks." + std::to_string(c.depth) + ".norm1.weight")) ++c.depth;
+  const Index D = c.embed_dim;
+  const Index inner = t.quotient(block + "attn.qkv.weight", 3 * D);  // A * hd
+  if (c.heads < 1 || inner % c.heads != 0) {
+    fail(t.path(), std::to_string(inner) + " attention columns do not divide into " +
+                       std::to_string(c.heads) + " heads");
+  }
+  c.head_dim = inner / c.heads;
+  c.mlp_hidden = t.quotient(block + "mlp.fc2.weight", D);
+  c.gated_mlp = t.quotient(block + "mlp.fc1.weight", D) == 2 * c.mlp_hidden;
+  if (c.gated_mlp) c.activation = Activation::silu;
+
+  c.class_token = t.has("cls_token");
+  c.distillation_token = t.has("dist_token");
+  c.register_tokens = t.has("reg_token") ? t.quotient("reg_token", D) : 0;
+  c.patch_bias = t.has("patch_embed.proj.bias");
+  c.pre_norm = t.has("norm_pre.weight");
+  c.final_norm = t.has("norm.weight");
+  c.fc_norm = t.has("fc_norm.weight");
+  c.qkv_bias = t.has(block + "attn.qkv.bias");
+  c.qk_norm = t.has(block + "attn.q_norm.weight");
+  c.attn_norm = t.has(block + "attn.norm.weight");
+  c.mlp_norm = t.has(block + "mlp.norm.weight");
+  c.layer_scale = t.has(block + "ls1.gamma");
+  c.norm = t.has(block + "norm1.bias") ? NormKind::layer_norm : NormKind::rms_norm;
+  c.representation_size = t.has("pre_logits.weight") ? t.quotient("pre_logits.weight", D) : 0;
+  c.distilled_head = t.has("head_dist.weight");
+  c.classes = t.has("head.weight") ? t.quotient("head.weight", c.feature_dim()) : 0;
+  detail::infer_positions(t, image_known, c);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_INFER_HPP

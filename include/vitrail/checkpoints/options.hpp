@@ -1,0 +1,30 @@
+// What a user may say when a checkpoint is opened; everything left alone comes from the checkpoint.
+#ifndef VITRAIL_CHECKPOINTS_OPTIONS_HPP
+#define VITRAIL_CHECKPOINTS_OPTIONS_HPP
+
+#include <optional>
+#include <string>
+#include <vitrail/io/limits.hpp>
+#include <vitrail/models/config.hpp>
+#include <vitrail/runtime/executor.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+struct LoadOptions {
+  Precision precision = Precision::f32;  // of the products
+  std::string architecture;              // a preset's name, for a bare file
+  Index heads = 0;                       // A, where nothing else tells it
+  Index image_height = 0;                // pixels; 0: as the checkpoint was trained
+  Index image_width = 0;
+  bool pad_to_patch = false;  // pad pictures with zeros to a multiple of the patch
+  std::optional<PositionRule> position_rule;
+  std::optional<Activation> activation;
+  std::optional<double> norm_eps;
+  bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file
+  Limits limits;
+  Executor* executor = nullptr;  // packs the weights; null: the calling thread
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_OPTIONS_HPP

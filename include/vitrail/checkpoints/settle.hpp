@@ -1,0 +1,114 @@
+// What publishers have in common when they turn a config into a ViTConfig: activations by name,
+// overrides, labels.
+#ifndef VITRAIL_CHECKPOINTS_SETTLE_HPP
+#define VITRAIL_CHECKPOINTS_SETTLE_HPP
+
+#include <vitrail/checkpoints/infer.hpp>
+#include <vitrail/image/recipe.hpp>
+#include <vitrail/models/imagenet_labels.hpp>
+#include <vitrail/models/presets.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// The activation that a config calls `name`, in timm's, Hugging Face's or PyTorch's words. Throws
+/// Error for any other.
+[[nodiscard]] inline Activation activation_named(std::string_view name, std::string_view where) {
+  constexpr std::pair<std::string_view, Activation> known[] = {
+      {"gelu", Activation::gelu_erf},
+      {"gelu_erf", Activation::gelu_erf},
+      {"erf", Activation::gelu_erf},
+      {"gelu_tanh", Activation::gelu_tanh},
+      {"tanh", Activation::gelu_tanh},
+      {"gelu_new", Activation::gelu_tanh},
+      {"gelu_fast", Activation::gelu_tanh},
+      {"gelu_pytorch_tanh", Activation::gelu_tanh},
+      {"quick_gelu", Activation::quick_gelu},
+      {"quickgelu", Activation::quick_gelu},
+      {"quick", Activation::quick_gelu},
+      {"silu", Activation::silu},
+      {"swish", Activation::silu},
+      {"relu", Activation::relu}};
+  for (const auto& [word, activation] : known) {
+    if (word == name) return activation;
+  }
+  fail(where, "unknown activation '" + std::string(name) +
+                  "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
+}
+
+/// Sets image_height and image_width from `value`: a number or [height, width].
+inline void set_image_size(const Json& value, std::string_view key, std::string_view where,
+                           ViTConfig& c) {
+  if (value.is_array()) {
+    const auto size = json_as<std::vector<Index>>(value, key, where);
+    if (size.size() != 2)
+      fail(where, "'" + std::string(key) + "' has " + std::to_string(size.size()) +
+                      " numbers, expected 2");
+    c.image_height = size[0];
+    c.image_width = size[1];
+  } else {
+    c.image_height = c.image_width = json_as<Index>(value, key, where);
+  }
+  constexpr Index largest = 1 << 16;
+  if (c.image_height < 1 || c.image_width < 1 || c.image_height > largest ||
+      c.image_width > largest) {
+    fail(where, "'" + std::string(key) + "' is " + std::to_string(c.image_height) + " x " +
+                    std::to_string(c.image_width) + ", expected between 1 and 65536 pixels");
+  }
+}
+
+/// The published architectures that these tensors fit exactly.
+[[nodiscard]] inline std::vector<const Preset*> presets_that_fit(const ViTConfig& c) {
+  std::vector<const Preset*> fitting;
+  for (const Preset& preset : presets) {
+    if (!missing_capability(preset).empty()) continue;
+    const ViTConfig p = make_config(preset, preset.name);
+    const auto shape = [](const ViTConfig& x) {
+      return std::tuple(x.embed_dim, x.depth, x.patch_height, x.patch_width, x.mlp_hidden,
+                        x.class_token, x.distillation_token, x.register_tokens, x.positions,
+                        x.image_height, x.image_width, x.pre_norm, x.qkv_bias, x.qk_norm,
+                        x.layer_scale, x.norm, x.gated_mlp, x.attn_norm, x.mlp_norm, x.fc_norm,
+                        x.final_norm);
+    };
+    if (shape(p) == shape(c)) fitting.push_back(&preset);
+  }
+  return fitting;
+}
+
+/// Applies what the user asked for over what the checkpoint says, and notes it.
+inline void apply_options(const LoadOptions& options, Checkpoint& checkpoint) {
+  ViTConfig& c = checkpoint.config;
+  const auto set = [&](auto& field, const auto& wanted, const char* name) {
+    if (!wanted) return;
+    field = *wanted;
+    checkpoint.because[name] = "asked for";
+  };
+  set(c.position_rule, options.position_rule, "position_rule");
+  set(c.activation, options.activation, "activation");
+  set(c.norm_eps, options.norm_eps, "norm_eps");
+  c.pad_to_patch = c.pad_to_patch || options.pad_to_patch;
+}
+
+/// Labels of a model with `c.classes` classes: the config's, else ImageNet's where there are 1000.
+inline void settle_labels(std::vector<std::string> from_config, const std::string& where,
+                          Checkpoint& checkpoint) {
+  const auto K = static_cast<std::size_t>(checkpoint.config.classes);
+  if (from_config.size() == K && K > 0) {
+    checkpoint.labels = std::move(from_config);
+    checkpoint.because["labels"] = where;
+  } else if (K == 1000) {
+    checkpoint.labels = imagenet_labels();
+    checkpoint.because["labels"] = "ImageNet-1k, built in";
+  }
+}
+
+/// Preprocessing from `file`'s JSON, if it holds a recipe.
+inline void settle_preprocess(const std::optional<ConfigFile>& file, const Json* recipe,
+                              Checkpoint& checkpoint) {
+  if (!file || recipe == nullptr) return;
+  checkpoint.preprocess = parse_recipe(*recipe, file->path);
+  checkpoint.because["preprocess"] = file->path;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_SETTLE_HPP

@@ -1,0 +1,214 @@
+// timm: our canonical names are its names, so the table is empty; the work is in config.json and in
+// the presets.
+//
+// Facts: timm/models/vision_transformer.py and timm/models/deit.py. LayerNorm eps 1e-6 and the erf
+// GELU unless the architecture says otherwise; positions resampled by torch's antialiased bicubic;
+// preprocessing per weight tag.
+#ifndef VITRAIL_CHECKPOINTS_TIMM_HPP
+#define VITRAIL_CHECKPOINTS_TIMM_HPP
+
+#include <vitrail/checkpoints/settle.hpp>
+#include <vitrail/checkpoints/timm_weights.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+[[nodiscard]] inline Pooling timm_pooling(std::string_view name, std::string_view where) {
+  constexpr std::pair<std::string_view, Pooling> known[] = {{"token", Pooling::token},
+                                                            {"avg", Pooling::avg},
+                                                            {"max", Pooling::max},
+                                                            {"avgmax", Pooling::avgmax},
+                                                            {"", Pooling::none}};
+  for (const auto& [word, pooling] : known) {
+    if (word == name) return pooling;
+  }
+  fail(where,
+       "'global_pool' is '" + std::string(name) + "', expected token, avg, max, avgmax or ''");
+}
+
+/// config.json's architecture, model_args and global_pool over the defaults in `c`. Returns whether
+/// the image size was set.
+inline bool read_timm_config(const ConfigFile& file, Checkpoint& checkpoint) {
+  ViTConfig& c = checkpoint.config;
+  const std::string& where = file.path;
+  bool image_known = false;
+  if (const Json* cfg = json_find(file.json, "pretrained_cfg");
+      cfg != nullptr && json_find(*cfg, "input_size")) {
+    const auto size = json_get<std::vector<Index>>(*cfg, "input_size", where);
+    if (size.size() != 3)
+      fail(where, "'input_size' has " + std::to_string(size.size()) + " numbers, expected 3");
+    set_image_size(Json{size[1], size[2]}, "input_size", where, c);
+    image_known = true;
+  }
+  if (const auto pool = json_get_if<std::string>(file.json, "global_pool", where)) {
+    c.pooling = timm_pooling(*pool, where);
+    checkpoint.because["pooling"] = where;
+  }
+  const Json* args = json_find(file.json, "model_args");
+  if (args == nullptr) return image_known;
+  if (const Json* size = json_find(*args, "img_size")) {
+    set_image_size(*size, "img_size", where, c);
+    image_known = true;
+  }
+  if (const auto heads = json_get_if<Index>(*args, "num_heads", where)) {
+    c.heads = *heads;
+    checkpoint.because["heads"] = where;
+  }
+  if (const auto pool = json_get_if<std::string>(*args, "global_pool", where)) {
+    c.pooling = timm_pooling(*pool, where);
+    checkpoint.because["pooling"] = where;
+  }
+  if (const auto only = json_get_if<bool>(*args, "no_embed_class", where)) {
+    c.positions = *only ? PositionCoverage::patches : PositionCoverage::all;
+  }
+  if (const auto prefix = json_get_if<bool>(*args, "pool_include_prefix", where))
+    c.pool_includes_prefix = *prefix;
+  if (const auto pad = json_get_if<bool>(*args, "dynamic_img_pad", where)) c.pad_to_patch = *pad;
+  if (const auto act = json_get_if<std::string>(*args, "act_layer", where)) {
+    c.activation = activation_named(*act, where);
+    checkpoint.because["activation"] = where;
+  }
+  return image_known;
+}
+
+/// The preset that a user or a config names, with an optional ".tag". Throws Error when there is
+/// none.
+[[nodiscard]] inline const Preset& timm_preset(std::string_view architecture,
+                                               std::string_view where) {
+  const std::string_view bare = architecture.substr(0, architecture.find('.'));
+  const Preset* preset = find_preset(bare);
+  if (preset == nullptr) {
+    fail(where, "unknown architecture '" + std::string(bare) +
+                    "', expected one of timm's, such as vit_base_patch16_224");
+  }
+  if (const std::string_view lack = missing_capability(*preset); !lack.empty()) {
+    fail(where,
+         std::string(bare) + " needs " + std::string(lack) + ", which this version does not run");
+  }
+  return *preset;
+}
+
+/// The one preset that a bare file's tensors fit. Throws Error that names the flag which settles it
+/// otherwise.
+[[nodiscard]] inline const Preset& timm_preset_by_shape(const ViTConfig& c,
+                                                        const std::string& path) {
+  const std::vector<const Preset*> fitting = presets_that_fit(c);
+  if (fitting.size() == 1) return *fitting.front();
+  std::string names;
+  for (const Preset* preset : fitting)
+    names += (names.empty() ? "" : ", ") + std::string(preset->name);
+  if (fitting.empty()) {
+    fail(path, "D = " + std::to_string(c.embed_dim) + ", L = " + std::to_string(c.depth) +
+                   ", P = " + std::to_string(c.patch_height) +
+                   " fits no published architecture and no config.json is beside it; " +
+                   "name one with --arch or the number of heads with --heads");
+  }
+  fail(path, "fits several published architectures (" + names +
+                 ") and no config.json is beside it; name one with --arch");
+}
+
+/// Preprocessing of the published weights "architecture.tag" (or of the architecture's first tag).
+[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name,
+                                                                     std::string_view where) {
+  const TimmWeights* weights = find_timm_weights(name);
+  if (weights == nullptr) return std::nullopt;
+  const auto three = [](double a, double b, double c) { return Json{a, b, c}; };
+  Json recipe = {
+      {"input_size", {3, weights->image, weights->image}},
+      {"crop_pct", weights->crop_pct},
+      {"crop_mode", weights->departures.starts_with("squash") ? "squash" : "center"},
+      {"interpolation", weights->departures.ends_with("bilinear") ? "bilinear" : "bicubic"},
+      {"mean", three(0.5, 0.5, 0.5)},
+      {"std", three(0.5, 0.5, 0.5)}};
+  if (weights->mean_std == "imagenet") {
+    recipe["mean"] = three(0.485, 0.456, 0.406);
+    recipe["std"] = three(0.229, 0.224, 0.225);
+  } else if (weights->mean_std == "clip") {
+    recipe["mean"] = three(0.48145466, 0.4578275, 0.40821073);
+    recipe["std"] = three(0.26862954, 0.26130258, 0.27577711);
+  } else if (weights->mean_std == "zero_one") {
+    recipe["mean"] = three(0, 0, 0);
+    recipe["std"] = three(1, 1, 1);
+  }
+  return parse_recipe(recipe, where);
+}
+
+inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& file) {
+  if (!file) return {};
+  for (const Json* holder : {&file->json, json_find(file->json, "pretrained_cfg")}) {
+    if (holder == nullptr) continue;
+    if (auto names = json_get_if<std::vector<std::string>>(*holder, "label_names", file->path))
+      return std::move(*names);
+  }
+  return {};
+}
+
+}  // namespace detail
+
+[[nodiscard]] inline bool is_timm(const NamedTensors& tensors) {
+  return tensors.contains("patch_embed.proj.weight") && tensors.contains("blocks.0.norm1.weight") &&
+         tensors.contains("blocks.0.attn.qkv.weight");
+}
+
+/// Throws Error when neither a config nor `options` nor the shapes settle the architecture.
+[[nodiscard]] inline Checkpoint open_timm(CheckpointFiles files, const LoadOptions& options) {
+  Checkpoint checkpoint;
+  checkpoint.publisher = "timm";
+  checkpoint.files = std::move(files);
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  ViTConfig& c = checkpoint.config;
+  const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
+
+  std::string architecture = options.architecture;
+  std::string reason = "asked for";
+  if (architecture.empty() && file) {
+    architecture = json_get_if<std::string>(file->json, "architecture", file->path).value_or("");
+    reason = file->path;
+  }
+  if (architecture.empty() && options.heads == 0) {
+    c.heads = 1;  // any number will do for the shapes
+    infer_from_tensors(shapes, checkpoint.names, false, c);
+    architecture = detail::timm_preset_by_shape(c, checkpoint.path()).name;
+    reason = "the only published architecture with these shapes";
+  }
+  c = ViTConfig{};
+  if (!architecture.empty()) {
+    c = make_config(detail::timm_preset(architecture, file ? file->path : checkpoint.path()),
+                    architecture);
+    for (const char* field : {"architecture", "heads", "norm_eps", "activation", "pooling"}) {
+      checkpoint.because[field] =
+          field == std::string_view("architecture") ? reason : "timm's " + architecture;
+    }
+  }
+  bool image_known = file && detail::read_timm_config(*file, checkpoint);
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because["heads"] = "asked for";
+  }
+  image_known = image_known || !architecture.empty();
+  try {
+    infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  } catch (const Error&) {
+    if (!image_known || (file && json_find(file->json, "model_args") != nullptr)) throw;
+    infer_from_tensors(shapes, checkpoint.names, false,
+                       c);  // weights of the architecture at another size
+  }
+  if (c.pooling == Pooling::token && !c.class_token) c.pooling = Pooling::avg;
+  c.position_rule = PositionRule::timm;
+  checkpoint.because["position_rule"] = "timm resamples so";
+  apply_options(options, checkpoint);
+
+  if (file && json_find(file->json, "pretrained_cfg") != nullptr)
+    settle_preprocess(file, &file->json, checkpoint);
+  if (!checkpoint.preprocess && !architecture.empty()) {
+    checkpoint.preprocess = detail::timm_preprocess(architecture, checkpoint.path());
+    checkpoint.because["preprocess"] = "timm's table for " + architecture;
+  }
+  settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);
+  return checkpoint;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_TIMM_HPP
