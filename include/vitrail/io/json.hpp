@@ -1,0 +1,182 @@
+// JSON as configs and headers carry it: checked while it is parsed, read through typed getters.
+//
+// The only header that includes nlohmann/json. Duplicate keys and deep nesting are errors here:
+// two readers that pick different duplicates would see two different models.
+#ifndef VITRAIL_IO_JSON_HPP
+#define VITRAIL_IO_JSON_HPP
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <vitrail/io/mapped_file.hpp>
+#include <vitrail/io/text.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+using Json = nlohmann::json;
+
+/// Parses one document. Throws Error with the position for bad syntax, duplicate keys, nesting
+/// beyond `limits.max_depth` or a text beyond `limits.max_header_bytes`; `where` is usually the
+/// file's name.
+[[nodiscard]] inline Json parse_json(std::string_view text, std::string_view where,
+                                     const Limits& limits = {}) {
+  if (text.size() > limits.max_header_bytes)
+    fail(where, "JSON of " + std::to_string(text.size()) + " bytes, the limit is " +
+                    std::to_string(limits.max_header_bytes));
+  std::vector<std::set<std::string>> keys;  // of the objects now open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    using Event = Json::parse_event_t;
+    if (event == Event::object_start || event == Event::array_start) {
+      if (static_cast<std::uint64_t>(depth) >= limits.max_depth)
+        fail(where, "JSON nested deeper than the limit of " + std::to_string(limits.max_depth));
+      if (event == Event::object_start) keys.emplace_back();
+    } else if (event == Event::object_end) {
+      keys.pop_back();
+    } else if (event == Event::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys.back().insert(key).second) fail(where, "duplicate key " + detail::in_quotes(key));
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text.begin(), text.end(), watch);
+  } catch (const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..." without its prefix.
+    std::string_view reason = error.what();
+    if (const auto end = reason.find("] "); end != std::string_view::npos)
+      reason.remove_prefix(end + 2);
+    fail(where, "not valid JSON: " + detail::one_line(reason));
+  }
+}
+
+/// Parses the file `path`. Throws Error as MappedFile and parse_json do.
+[[nodiscard]] inline Json read_json(const std::string& path, const Limits& limits = {}) {
+  const MappedFile file(path, ReadMode::map, limits);
+  return parse_json(detail::as_text(file.bytes()), path, limits);
+}
+
+namespace detail {
+
+/// "the string 'gelu'", "the array [1,2]": what was found, for messages.
+[[nodiscard]] inline std::string describe(const Json& value) {
+  if (value.is_null()) return "null";
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "an array of " + std::to_string(value.size());
+  if (value.is_string()) return "the string " + in_quotes(value.get_ref<const std::string&>());
+  return (value.is_boolean() ? "the bool " : "the number ") + value.dump();
+}
+
+/// Reads one type T out of a JSON value; `name` is what an Error says was expected.
+template <class T>
+struct JsonReader {
+  static_assert(std::is_same_v<T, Json>,
+                "read JSON as std::string, bool, an integer, float, double, Json, or a vector");
+};
+
+template <>
+struct JsonReader<std::string> {
+  static std::string name() { return "a string"; }
+  static std::optional<std::string> read(const Json& value) {
+    if (!value.is_string()) return std::nullopt;
+    return value.get_ref<const std::string&>();
+  }
+};
+
+template <>
+struct JsonReader<bool> {
+  static std::string name() { return "true or false"; }
+  static std::optional<bool> read(const Json& value) {
+    if (!value.is_boolean()) return std::nullopt;
+    return value.get<bool>();
+  }
+};
+
+template <std::integral T>
+struct JsonReader<T> {
+  static std::string name() {
+    return "an integer between " + std::to_string(std::numeric_limits<T>::min()) + " and " +
+           std::to_string(std::numeric_limits<T>::max());
+  }
+  static std::optional<T> read(const Json& value) {
+    if (value.is_number_unsigned()) {
+      const auto number = value.get<std::uint64_t>();
+      if (std::in_range<T>(number)) return static_cast<T>(number);
+    } else if (value.is_number_integer()) {
+      const auto number = value.get<std::int64_t>();
+      if (std::in_range<T>(number)) return static_cast<T>(number);
+    }
+    return std::nullopt;
+  }
+};
+
+template <std::floating_point T>
+struct JsonReader<T> {
+  static std::string name() { return "a number"; }
+  static std::optional<T> read(const Json& value) {
+    if (!value.is_number()) return std::nullopt;
+    return static_cast<T>(value.get<double>());
+  }
+};
+
+template <>
+struct JsonReader<Json> {
+  static std::string name() { return "a value"; }
+  static std::optional<Json> read(const Json& value) { return value; }
+};
+
+template <class T>
+struct JsonReader<std::vector<T>> {
+  static std::string name() { return "an array whose elements are each " + JsonReader<T>::name(); }
+  static std::optional<std::vector<T>> read(const Json& value) {
+    if (!value.is_array()) return std::nullopt;
+    std::vector<T> result;
+    for (const Json& element : value) {
+      auto item = JsonReader<T>::read(element);
+      if (!item) return std::nullopt;
+      result.push_back(std::move(*item));
+    }
+    return result;
+  }
+};
+
+}  // namespace detail
+
+/// The value under `key`, or null when `object` is no object or has no such key.
+[[nodiscard]] inline const Json* json_find(const Json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(std::string(key));
+  return found == object.end() ? nullptr : &*found;
+}
+
+/// `value` as a T (std::string, bool, an integer, float, double or a vector of these). Throws
+/// Error that names `key`, what was found and what was expected.
+template <class T>
+[[nodiscard]] T json_as(const Json& value, std::string_view key, std::string_view where) {
+  auto result = detail::JsonReader<T>::read(value);
+  if (!result)
+    fail(where, detail::in_quotes(key) + " is " + detail::describe(value) + ", expected " +
+                    detail::JsonReader<T>::name());
+  return std::move(*result);
+}
+
+/// The value under `key`. Throws Error when it is missing or of another type.
+template <class T>
+[[nodiscard]] T json_get(const Json& object, std::string_view key, std::string_view where) {
+  const Json* const value = json_find(object, key);
+  if (value == nullptr)
+    fail(where, "no key " + detail::in_quotes(key) + ", expected " + detail::JsonReader<T>::name());
+  return json_as<T>(*value, key, where);
+}
+
+/// The same, or nothing when the key is missing or null, which configs use for "not set".
+template <class T>
+[[nodiscard]] std::optional<T> json_get_if(const Json& object, std::string_view key,
+                                           std::string_view where) {
+  const Json* const value = json_find(object, key);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  return json_as<T>(*value, key, where);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_IO_JSON_HPP

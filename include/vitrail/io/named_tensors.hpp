@@ -1,0 +1,173 @@
+// Tensors by name, as every reader of io/ hands them out: views into a file that they keep mapped.
+//
+//   for (const auto& [name, view] : file) ...     in the order of the names
+//   const AnyView& qkv = file.at("blocks.0.attn.qkv.weight");
+//
+// A view has any alignment: read it with AnyView::convert_to() or to<T>(); as<T>() works in place
+// and throws where the file happens to be unaligned for T. Immutable once filled: any number of
+// threads may read it. Copies share the mapping, which lives as long as the last of them.
+#ifndef VITRAIL_IO_NAMED_TENSORS_HPP
+#define VITRAIL_IO_NAMED_TENSORS_HPP
+
+#include <map>
+#include <memory>
+#include <vitrail/io/mapped_file.hpp>
+#include <vitrail/io/text.hpp>
+#include <vitrail/tensor/any_tensor.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+class NamedTensors {
+ public:
+  using Table = std::map<std::string, AnyView, std::less<>>;
+  using Strings = std::map<std::string, std::string, std::less<>>;
+
+  /// The path of the file, of the index for a sharded one, as it was given.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// What the file says about itself: safetensors' __metadata__, the scalars of a PyTorch file.
+  [[nodiscard]] const Strings& metadata() const { return metadata_; }
+  /// Tensors that are there but cannot be read, with the reason ("is F8_E4M3, ..."). They are not
+  /// iterated over, and asking for one throws.
+  [[nodiscard]] const Strings& unreadable() const { return unreadable_; }
+
+  [[nodiscard]] std::size_t size() const { return table_.size(); }
+  [[nodiscard]] bool empty() const { return table_.empty(); }
+  [[nodiscard]] Table::const_iterator begin() const { return table_.begin(); }
+  [[nodiscard]] Table::const_iterator end() const { return table_.end(); }
+
+  /// All names, sorted.
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> result;
+    result.reserve(table_.size());
+    for (const auto& entry : table_) result.push_back(entry.first);
+    return result;
+  }
+
+  /// The tensor, or null when there is none of that name; valid as long as this object. Throws
+  /// Error when it is there but its type is not supported.
+  [[nodiscard]] const AnyView* find(std::string_view name) const {
+    const auto found = table_.find(name);
+    if (found != table_.end()) return &found->second;
+    const auto broken = unreadable_.find(name);
+    if (broken != unreadable_.end()) fail(path_, detail::in_quotes(name) + " " + broken->second);
+    return nullptr;
+  }
+  [[nodiscard]] bool contains(std::string_view name) const {
+    return table_.find(name) != table_.end();
+  }
+
+  /// The tensor. Throws Error that names the file and the nearest name when there is none.
+  [[nodiscard]] const AnyView& at(std::string_view name) const {
+    const AnyView* const view = find(name);
+    if (view == nullptr) fail(path_, "no tensor " + detail::in_quotes(name) + nearest(name));
+    return *view;
+  }
+
+  /// Drops the resident pages of a tensor that will not be needed soon. A hint, thread safe; the
+  /// view stays valid and is read from the file again when touched.
+  void release(const AnyView& view) const {
+    for (const auto& file : files_)
+      if (file->contains(view.bytes)) file->release(view.bytes);
+  }
+  /// Starts reading a tensor ahead of its use. A hint, thread safe.
+  void prefetch(const AnyView& view) const {
+    for (const auto& file : files_)
+      if (file->contains(view.bytes)) file->prefetch(view.bytes);
+  }
+  /// Throws Error when a mapped file has changed its size since it was opened (mapped_file.hpp).
+  void check_size() const {
+    for (const auto& file : files_) file->check_size();
+  }
+
+ protected:
+  NamedTensors() = default;
+  explicit NamedTensors(std::string path) : path_(std::move(path)) {}
+
+  /// Adds one checked tensor. Throws Error for a second of the same name, for bytes that do not
+  /// agree with the shape, for a bool that is neither 0 nor 1, and beyond the limits.
+  void add(std::string name, const AnyView& view, const Limits& limits) {
+    const std::string where = path_ + ": " + detail::in_quotes(name);
+    check_bytes(where, view);
+    if (view.bytes.size() > limits.max_tensor_bytes)
+      fail(where, "is " + std::to_string(view.bytes.size()) + " bytes, the limit is " +
+                      std::to_string(limits.max_tensor_bytes));
+    check_room(limits);
+    if (unreadable_.contains(name) || !table_.emplace(std::move(name), view).second)
+      fail(where, "is there twice");
+  }
+  /// Adds a tensor that is well formed but of a type we do not read.
+  void add_unreadable(std::string name, std::string reason, const Limits& limits) {
+    check_room(limits);
+    const std::string where = path_ + ": " + detail::in_quotes(name);
+    if (table_.contains(name) || !unreadable_.emplace(std::move(name), std::move(reason)).second)
+      fail(where, "is there twice");
+  }
+  void set_metadata(std::string key, std::string value) {
+    metadata_.insert_or_assign(std::move(key), std::move(value));
+  }
+  /// Keeps a file mapped.
+  void keep(std::shared_ptr<const MappedFile> file) { files_.push_back(std::move(file)); }
+  /// Keeps memory that views point into: an inflated, transposed or gathered array.
+  std::span<std::byte> keep(AlignedBytes memory) {
+    memory_.push_back(std::make_shared<AlignedBytes>(std::move(memory)));
+    return {memory_.back()->data(), memory_.back()->size()};
+  }
+
+  void keep_all_of(const NamedTensors& other) {
+    files_.insert(files_.end(), other.files_.begin(), other.files_.end());
+    memory_.insert(memory_.end(), other.memory_.begin(), other.memory_.end());
+  }
+
+ private:
+  static void check_bytes(const std::string& where, const AnyView& view) {
+    const auto count = view.shape.checked_count();
+    const auto element = static_cast<Index>(size_of(view.dtype));
+    if (!count || *count > std::numeric_limits<Index>::max() / element)
+      fail(where, "has shape " + view.shape.to_string() + ", whose size overflows");
+    const auto expected = static_cast<std::uint64_t>(*count * element);
+    if (view.bytes.size() != expected)
+      fail(where, "has " + std::to_string(view.bytes.size()) + " bytes, " +
+                      std::string(name_of(view.dtype)) + " " + view.shape.to_string() + " needs " +
+                      std::to_string(expected));
+    if (view.dtype == DType::boolean)
+      for (const std::byte value : view.bytes)
+        if (std::to_integer<unsigned>(value) > 1)
+          fail(where, "holds the bool " + std::to_string(std::to_integer<unsigned>(value)) +
+                          ", expected 0 or 1");
+  }
+
+  void check_room(const Limits& limits) const {
+    if (table_.size() + unreadable_.size() >= limits.max_tensors)
+      fail(path_, "more tensors than the limit of " + std::to_string(limits.max_tensors));
+  }
+
+  [[nodiscard]] std::string nearest(std::string_view name) const {
+    if (table_.empty()) return "; the file holds no tensors";
+    std::size_t least = std::max<std::size_t>(name.size() / 2, 3);
+    std::string_view best;
+    std::size_t tried = 0;
+    for (const auto& entry : table_) {
+      if (++tried > 20000) break;
+      const std::size_t distance = detail::edit_distance(name.substr(0, 300), entry.first, least);
+      if (distance < least) {
+        least = distance;
+        best = entry.first;
+      }
+    }
+    if (best.empty())
+      return " among " + std::to_string(table_.size()) + ", the first is " +
+             detail::in_quotes(table_.begin()->first);
+    return ", the nearest is " + detail::in_quotes(best);
+  }
+
+  std::string path_;
+  Table table_;
+  Strings metadata_;
+  Strings unreadable_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::vector<std::shared_ptr<AlignedBytes>> memory_;
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_IO_NAMED_TENSORS_HPP

@@ -1,0 +1,85 @@
+// A model in several safetensors files, and the index that says which tensor is in which.
+//
+//   {"metadata": {"total_size": 123}, "weight_map": {"head.weight":
+//   "model-00002-of-00002.safetensors"}}
+#ifndef VITRAIL_IO_SAFETENSORS_INDEX_HPP
+#define VITRAIL_IO_SAFETENSORS_INDEX_HPP
+
+#include <vitrail/io/safetensors.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+class ShardedSafetensors : public NamedTensors {
+ public:
+  /// Opens `index_path` (usually model.safetensors.index.json) and every shard beside it. Throws
+  /// Error when a shard is missing or malformed, when its name is more than a plain file name, or
+  /// when a tensor is not exactly where the index says. Tensors of a shard that the index does not
+  /// list are part of the model too, unless two shards hold the same one.
+  explicit ShardedSafetensors(const std::string& index_path, const Limits& limits = {});
+
+  [[nodiscard]] std::size_t shard_count() const { return shard_count_; }
+
+ private:
+  void add_shard(const Safetensors& shard, const Json& weight_map, const std::string& shard_name,
+                 const Limits& limits);
+
+  std::size_t shard_count_ = 0;
+};
+
+inline ShardedSafetensors::ShardedSafetensors(const std::string& index_path, const Limits& limits)
+    : NamedTensors(index_path) {
+  const Json index = read_json(index_path, limits);
+  const Json* const weight_map = json_find(index, "weight_map");
+  if (weight_map == nullptr || !weight_map->is_object())
+    fail(index_path, "no object 'weight_map', expected the names of the tensors' shards");
+
+  std::set<std::string> shards;
+  for (const auto& [name, value] : weight_map->items()) {
+    const auto shard = json_as<std::string>(value, name, index_path);
+    if (shard.empty() || shard == "." || shard == ".." ||
+        shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+      fail(index_path, "tensor " + detail::in_quotes(name) + " is in " + detail::in_quotes(shard) +
+                           ", expected the plain name of a file beside the index");
+    shards.insert(shard);
+    if (shards.size() > 10000) fail(index_path, "more than 10000 shards");
+  }
+  const auto slash = index_path.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "" : index_path.substr(0, slash + 1);
+  for (const std::string& shard : shards)
+    add_shard(Safetensors(folder + shard, limits), *weight_map, shard, limits);
+  shard_count_ = shards.size();
+
+  for (const auto& [name, shard] : weight_map->items())
+    if (!contains(name) && !unreadable().contains(name))
+      fail(index_path, "tensor " + detail::in_quotes(name) + " is not in " +
+                           detail::in_quotes(shard.get_ref<const std::string&>()) +
+                           ", where the index says it is");
+  if (const Json* const metadata = json_find(index, "metadata"); metadata && metadata->is_object())
+    for (const auto& [key, value] : metadata->items())
+      set_metadata(key, value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+inline void ShardedSafetensors::add_shard(const Safetensors& shard, const Json& weight_map,
+                                          const std::string& shard_name, const Limits& limits) {
+  const auto check_place = [&](const std::string& name) {
+    const Json* const listed = json_find(weight_map, name);
+    if (listed != nullptr && listed->get_ref<const std::string&>() != shard_name)
+      fail(path(), "tensor " + detail::in_quotes(name) + " is in " + detail::in_quotes(shard_name) +
+                       ", the index says " +
+                       detail::in_quotes(listed->get_ref<const std::string&>()));
+  };
+  for (const auto& [name, view] : shard) {
+    check_place(name);
+    add(name, view, limits);
+  }
+  for (const auto& [name, reason] : shard.unreadable()) {
+    check_place(name);
+    add_unreadable(name, reason, limits);
+  }
+  for (const auto& [key, value] : shard.metadata()) set_metadata(key, value);
+  keep_all_of(shard);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_IO_SAFETENSORS_INDEX_HPP
