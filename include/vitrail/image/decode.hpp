@@ -1,0 +1,74 @@
+// From a picture file to pixels: JPEG, PNG, PBM, PGM and PPM, told apart by their first bytes.
+//
+// The pixels are those of Pillow's `Image.open(f).convert("RGB")`, bit for bit. This header needs
+// libjpeg-turbo and libpng: link vitrail::image_io.
+#ifndef VITRAIL_IMAGE_DECODE_HPP
+#define VITRAIL_IMAGE_DECODE_HPP
+
+#include <filesystem>
+#include <fstream>
+#include <vector>
+#include <vitrail/image/decode_options.hpp>
+#include <vitrail/image/image.hpp>
+#include <vitrail/image/jpeg.hpp>
+#include <vitrail/image/png.hpp>
+#include <vitrail/image/ppm.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+[[noreturn]] inline void fail_no_picture(ByteSpan bytes, std::string_view where) {
+  if (bytes.empty()) fail(where, "is empty");
+  if (bytes.size() >= 12 && starts_with(bytes, "RIFF") && starts_with(bytes.subspan(8), "WEBP"))
+    fail(where, "is a WebP picture, which is not supported: convert it to PNG or JPEG");
+  std::string start;
+  for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 8); ++i) {
+    constexpr char digits[] = "0123456789abcdef";
+    start += {' ', digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+  }
+  fail(where, "is no JPEG, PNG, PPM, PGM or PBM picture, it starts with" + start);
+}
+
+}  // namespace detail
+
+/// (H, W, 3) from the bytes of a picture file; `where` names them in errors. Throws Error when
+/// they are no picture, a truncated or broken one, or one beyond the limits of `options`. Thread
+/// safe.
+[[nodiscard]] inline Image decode_image(std::span<const std::byte> file, std::string_view where,
+                                        const DecodeOptions& options = {}) {
+  const detail::ByteSpan bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
+  if (detail::is_jpeg(bytes)) return detail::JpegReader(bytes, where).read(options);
+  if (detail::is_png(bytes)) return detail::PngReader(bytes, where).read(options);
+  if (detail::is_ppm(bytes)) return detail::PpmReader(bytes, where, options).read();
+  detail::fail_no_picture(bytes, where);
+}
+
+/// decode_image() of a file, or of a pipe. Throws Error, also when the file cannot be read or is
+/// longer than `options.max_file_bytes`. Thread safe.
+[[nodiscard]] inline Image read_image(const std::filesystem::path& path,
+                                      const DecodeOptions& options = {}) {
+  const std::string where = path.string();
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) fail(where, "is a folder, wanted a picture");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail(where, std::filesystem::exists(path, ignored) ? "cannot be opened" : "not found");
+
+  std::vector<char> bytes;
+  constexpr std::size_t chunk = std::size_t{1} << 18;
+  while (file) {
+    const std::size_t used = bytes.size();
+    bytes.resize(used + chunk);
+    file.read(bytes.data() + used, static_cast<std::streamsize>(chunk));
+    bytes.resize(used + static_cast<std::size_t>(file.gcount()));
+    if (static_cast<Index>(bytes.size()) > options.max_file_bytes)
+      fail(where, "is longer than the limit of " + std::to_string(options.max_file_bytes) +
+                      " bytes");
+  }
+  if (file.bad()) fail(where, "cannot be read");
+  return decode_image(std::as_bytes(std::span<const char>(bytes)), where, options);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_IMAGE_DECODE_HPP
