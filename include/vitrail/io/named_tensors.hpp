@@ -118,7 +118,7 @@ class NamedTensors {
     memory_.insert(memory_.end(), other.memory_.begin(), other.memory_.end());
   }
 
- private:
+  /// Throws Error "where: ..." unless bytes and shape agree and every bool is 0 or 1.
   static void check_bytes(const std::string& where, const AnyView& view) {
     const auto count = view.shape.checked_count();
     const auto element = static_cast<Index>(size_of(view.dtype));
@@ -136,6 +136,7 @@ class NamedTensors {
                           ", expected 0 or 1");
   }
 
+ private:
   void check_room(const Limits& limits) const {
     if (table_.size() + unreadable_.size() >= limits.max_tensors)
       fail(path_, "more tensors than the limit of " + std::to_string(limits.max_tensors));
