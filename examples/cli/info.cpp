@@ -1,0 +1,104 @@
+// vitrail info: what a checkpoint is, and why it is taken for that.
+
+#include <cstdio>
+#include <vitrail/vitrail.hpp>
+
+#include "commands.hpp"
+#include "options.hpp"
+
+namespace {
+
+using namespace vitrail;
+
+struct InfoOptions {
+  ModelOptions model;
+  bool tensors = false;
+};
+
+std::string prefix_order(const ViTConfig& c) {
+  std::string order;
+  if (c.class_token) order += "class, ";
+  if (c.distillation_token) order += "distillation, ";
+  if (c.register_tokens > 0) order += std::to_string(c.register_tokens) + " registers, ";
+  return order + "patches";
+}
+
+std::string positions(const ViTConfig& c) {
+  switch (c.positions) {
+    case PositionCoverage::all: return "learned, for every token";
+    case PositionCoverage::class_and_patches: return "learned, for class token and patches";
+    case PositionCoverage::patches: return "learned, for patches only";
+    case PositionCoverage::none: break;
+  }
+  return "none";
+}
+
+int info(const InfoOptions& options) {
+  LoadOptions load_options = options.model.load_options();
+  load_options.lenient = true;
+  const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
+  const ViTConfig& c = checkpoint.config;
+  const auto line = [&](const char* what, const std::string& value, const char* field = "") {
+    const auto reason = checkpoint.because.find(field);
+    std::printf("%-16s %s%s\n", what, value.c_str(),
+                reason == checkpoint.because.end() ? "" : ("   [" + reason->second + "]").c_str());
+  };
+  const auto text = [](auto number) { return std::to_string(number); };
+  char eps[32];
+  std::snprintf(eps, sizeof eps, "%g", c.norm_eps);
+
+  std::uint64_t elements = 0;
+  std::uint64_t bytes = 0;
+  for (const auto& [name, view] : checkpoint.files.tensors) {
+    elements += static_cast<std::uint64_t>(view.shape.count());
+    bytes += view.bytes.size();
+  }
+  line("file", checkpoint.path());
+  line("publisher", checkpoint.publisher + "   [the tensors' names]");
+  line("architecture", c.architecture, "architecture");
+  std::printf("%-16s %.2f million in %zu tensors, %.1f MiB\n", "parameters",
+              static_cast<double>(elements) / 1e6, checkpoint.files.tensors.size(),
+              static_cast<double>(bytes) / (1 << 20));
+  line("picture", text(c.image_height) + " x " + text(c.image_width) + ", patches of " +
+                      text(c.patch_height) + " x " + text(c.patch_width));
+  line("width", text(c.embed_dim) + ", MLP " + text(c.mlp_hidden) + (c.gated_mlp ? " gated" : ""));
+  line("depth", text(c.depth) + " blocks");
+  line("heads", text(c.heads) + " of " + text(c.head_dim), "heads");
+  line("tokens", prefix_order(c));
+  line("positions", positions(c));
+  line("resampler", std::string(name_of(c.position_rule)), "position_rule");
+  line("norm",
+       std::string(c.norm == NormKind::layer_norm ? "LayerNorm" : "RMSNorm") + ", eps " + eps,
+       "norm_eps");
+  line("activation", std::string(name_of(c.activation)), "activation");
+  line("pooling", std::string(name_of(c.pooling)), "pooling");
+  if (c.representation_size > 0) line("pre_logits", text(c.representation_size) + ", tanh");
+  line("classes", text(c.classes) + (c.distilled_head ? ", two heads averaged" : ""));
+  if (!checkpoint.labels.empty()) line("labels", checkpoint.labels.front() + ", ...", "labels");
+  line("preprocessing", checkpoint.preprocess ? checkpoint.preprocess->describe() : "unknown",
+       "preprocess");
+
+  std::vector<std::string> surplus;
+  (void)load_vit<float>(checkpoint, load_options, &surplus);
+  for (const std::string& name : surplus) line("ignored", name);
+  for (const auto& [name, reason] : checkpoint.files.tensors.unreadable())
+    line("unreadable", name + " " + reason);
+  if (options.tensors) {
+    for (const auto& [name, view] : checkpoint.files.tensors) {
+      std::printf("  %-56s %-5s %s\n", name.c_str(), std::string(name_of(view.dtype)).c_str(),
+                  view.shape.to_string().c_str());
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<InfoOptions>();
+  CLI::App* command = app.add_subcommand("info", "What a checkpoint is, and what decided it");
+  add_model_options(*command, options->model, false);
+  command->add_option("checkpoint", options->model.path, "The checkpoint: a folder or a file");
+  command->add_flag("--tensors", options->tensors, "List every tensor too");
+  command->callback([options, &exit_code] { exit_code = info(*options); });
+}

@@ -1,0 +1,50 @@
+// The vitrail program: what most people meet first.
+
+#include <exception>
+#include <iostream>
+#include <new>
+
+#include "commands.hpp"
+
+#include <vitrail/macros.hpp>
+
+#define VITRAIL_TEXT_RAW(x) #x
+#define VITRAIL_TEXT(x) VITRAIL_TEXT_RAW(x)
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Runs Vision Transformers on the CPU, from checkpoints as their publishers ship them.",
+      "vitrail"};
+  app.footer(
+      "Start here:\n"
+      "  vitrail classify photo.jpg --model vit_base_patch16_224/\n"
+      "  vitrail info model.safetensors\n"
+      "Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.");
+  app.set_version_flag("--version",
+                       "vitrail " VITRAIL_TEXT(VITRAIL_VERSION_MAJOR) "." VITRAIL_TEXT(
+                           VITRAIL_VERSION_MINOR) "." VITRAIL_TEXT(VITRAIL_VERSION_PATCH));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+
+  int exit_code = 0;
+  add_classify(app, exit_code);
+  add_embed(app, exit_code);
+  add_run(app, exit_code);
+  add_preprocess(app, exit_code);
+  add_verify(app, exit_code);
+  add_info(app, exit_code);
+  add_convert(app, exit_code);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "vitrail: out of memory\n";
+    return 1;
+  } catch (const std::exception& error) {
+    std::cerr << "vitrail: " << error.what() << '\n';
+    return 1;
+  }
+  return exit_code;
+}
