@@ -1,0 +1,130 @@
+// Preprocessing recipes as publishers ship them: JSON of timm, Hugging Face, torchvision, OpenAI
+// and open_clip -> PreprocessConfig. Which one it is shows from its keys.
+//
+//   timm          input_size, crop_pct, ...         or {"pretrained_cfg": {...}}
+//   Hugging Face  image_processor_type, size, ...   preprocessor_config.json, old and new
+//   torchvision   crop_size, resize_size, ...       or {"transforms": {...}}
+//   OpenAI CLIP   n_px, or image_resolution
+//   open_clip     {"preprocess_cfg": {...}}
+#ifndef VITRAIL_IMAGE_RECIPE_HPP
+#define VITRAIL_IMAGE_RECIPE_HPP
+
+#include <vitrail/image/recipe_huggingface.hpp>
+#include <vitrail/image/recipe_json.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// timm/data/config.py and transforms_factory.py (transforms_imagenet_eval). `test_input_size` and
+/// `test_crop_pct` describe a second, larger evaluation and are left alone, as timm does by default.
+[[nodiscard]] inline PreprocessConfig parse_timm(const RecipeJson& recipe) {
+  PreprocessConfig config;
+  const auto [channels, height, width] = recipe.sizes3("input_size", {3, 224, 224});
+  if (channels != 3) recipe.fail_at("input_size", "3 channels first");
+  config.height = height;
+  config.width = width;
+  config.crop_fraction = recipe.number("crop_pct", 0.875);
+  if (config.crop_fraction == 0) config.crop_fraction = 0.875;  // timm reads 0 as "not given"
+  if (config.crop_fraction < 0) recipe.fail_at("crop_pct", "a positive number");
+  config.filter = recipe.filter("interpolation", Filter::bicubic);
+  config.mean = recipe.channels("mean", imagenet_mean);
+  config.std = recipe.channels("std", imagenet_std);
+  const std::string mode = recipe.text("crop_mode", "center");
+  if (mode == "squash") {
+    config.resize = ResizeMode::squash;
+  } else if (mode == "border") {
+    config.resize = ResizeMode::longest_edge;
+    for (std::size_t c = 0; c < 3; ++c)
+      config.fill[c] = static_cast<std::uint8_t>(std::clamp<Index>(
+          round_half_even(255 * recipe.channel("mean", c, config.mean)), 0, 255));
+  } else if (mode != "center") {
+    recipe.fail_at("crop_mode", "\"center\", \"squash\" or \"border\"");
+  } else if (height != width) {
+    // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
+    config.filter = Filter::bilinear;
+  }
+  return with_size(config, height, width);
+}
+
+/// torchvision.transforms._presets.ImageClassification.
+[[nodiscard]] inline PreprocessConfig parse_torchvision(const RecipeJson& recipe) {
+  PreprocessConfig config;
+  const Extent crop = recipe.extent("crop_size", {224, 224});
+  const Extent resize = recipe.extent("resize_size", {256, 256});
+  config.height = crop.height;
+  config.width = crop.width;
+  config.resize_height = resize.height;
+  config.resize_width = resize.width;
+  if (!resize.is_edge) config.resize = ResizeMode::squash;
+  config.filter = recipe.filter("interpolation", Filter::bilinear);
+  config.mean = recipe.channels("mean", imagenet_mean);
+  config.std = recipe.channels("std", imagenet_std);
+  return config;
+}
+
+/// clip.clip._transform(n_px).
+[[nodiscard]] inline PreprocessConfig parse_openai(const RecipeJson& recipe, std::string_view key) {
+  PreprocessConfig config;
+  const Extent size = recipe.extent(key, {224, 224});
+  config.height = config.resize_height = size.height;
+  config.width = config.resize_width = size.width;
+  config.mean = clip_mean;
+  config.std = clip_std;
+  return config;
+}
+
+/// open_clip/transform.py (image_transform_v2, evaluation).
+[[nodiscard]] inline PreprocessConfig parse_open_clip(const RecipeJson& recipe) {
+  PreprocessConfig config;
+  const Extent size = recipe.extent("size", {224, 224});
+  config.height = config.resize_height = size.height;
+  config.width = config.resize_width = size.width;
+  config.filter = recipe.filter("interpolation", Filter::bicubic);
+  config.mean = recipe.channels("mean", clip_mean);
+  config.std = recipe.channels("std", clip_std);
+  const double fill = recipe.number("fill_color", 0);
+  if (fill < 0 || fill > 255) recipe.fail_at("fill_color", "a number from 0 to 255");
+  config.fill.fill(static_cast<std::uint8_t>(fill));
+  const std::string mode = recipe.text("resize_mode", "shortest");
+  if (mode == "longest")
+    config.resize = ResizeMode::longest_edge;
+  else if (mode == "squash")
+    config.resize = ResizeMode::squash;
+  else if (mode != "shortest")
+    recipe.fail_at("resize_mode", "\"shortest\", \"longest\" or \"squash\"");
+  return config;
+}
+
+}  // namespace detail
+
+/// What a publisher's recipe means; `where` names the file in errors. Throws Error when the JSON is
+/// no recipe of a kind listed above, or names the key whose value is not what was expected. Thread
+/// safe.
+[[nodiscard]] inline PreprocessConfig parse_recipe(const nlohmann::json& json,
+                                                   std::string_view where) {
+  const detail::RecipeJson recipe(json, where);
+  const auto parsed = [&] {
+    for (const char* nested : {"pretrained_cfg", "preprocess_cfg", "transforms"})
+      if (recipe.has(nested) && json.at(nested).is_object())
+        return parse_recipe(json.at(nested), std::string(where) + ": " + nested);
+    if (detail::is_huggingface_recipe(recipe)) return detail::parse_huggingface(recipe);
+    if (recipe.has("n_px")) return detail::parse_openai(recipe, "n_px");
+    if (recipe.has("input_size") || recipe.has("crop_pct")) return detail::parse_timm(recipe);
+    if (recipe.has("resize_size") || recipe.has("crop_size"))
+      return detail::parse_torchvision(recipe);
+    if (recipe.has("resize_mode") || recipe.has("fill_color") || recipe.has("size"))
+      return detail::parse_open_clip(recipe);
+    if (recipe.has("image_resolution")) return detail::parse_openai(recipe, "image_resolution");
+    fail(where,
+         "is no preprocessing recipe: has none of input_size or pretrained_cfg (timm), "
+         "image_processor_type (Hugging Face), crop_size (torchvision), n_px (OpenAI CLIP)");
+  };
+  PreprocessConfig config = parsed();
+  detail::check_preprocess(config);
+  return config;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_IMAGE_RECIPE_HPP
