@@ -92,7 +92,6 @@ int classify(const ClassifyOptions& options) {
 
   Workspace workspace;
   const Context context{*executor, workspace};
-  Tensor<float, 4> pixels({1, 3, preprocess_config.height, preprocess_config.width});
   Tensor<float, 2> logits({1, classes});
   std::vector<std::string> failures;
   Progress progress(pictures.size());
@@ -102,9 +101,9 @@ int classify(const ClassifyOptions& options) {
       watch.lap();
       const Image image = read_image(picture, {.apply_exif_orientation = options.exif});
       timing.decode = watch.lap();
-      preprocess_into(image, preprocess_config, pixels.view()[0], *executor);
+      const Tensor<float, 3> pixels = preprocess(image, preprocess_config, *executor);
       timing.resize = watch.lap();
-      vit.forward(pixels, {.logits = logits}, context);
+      vit.forward(as_batch(pixels), {.logits = logits}, context);
       timing.encode = watch.lap();
       progress.hide();
       const auto predictions = top_k(logits.flat(), options.top, labels);

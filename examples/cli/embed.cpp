@@ -28,19 +28,19 @@ int embed(const EmbedOptions& options) {
   const PreprocessConfig preprocess_config = preprocess_for(checkpoint, load_options);
   const ViT<float> vit = load_vit<float>(checkpoint, load_options);
 
-  const Index T = vit.tokens_for(preprocess_config.height, preprocess_config.width);
   Workspace workspace;
   const Context context{*executor, workspace};
-  Tensor<float, 4> pixels({1, 3, preprocess_config.height, preprocess_config.width});
   std::vector<std::pair<std::string, AnyTensor>> results;
   std::vector<std::string> failures;
   Progress progress(pictures.size());
   for (const std::string& picture : pictures) {
     try {
-      preprocess_into(read_image(picture, {.apply_exif_orientation = options.exif}),
-                      preprocess_config, pixels.view()[0], *executor);
+      const Image image = read_image(picture, {.apply_exif_orientation = options.exif});
+      const Tensor<float, 3> pixels = preprocess(image, preprocess_config, *executor);
       Tensor<float, 2> features({1, vit.config().feature_dim()});
-      Tensor<float, 3> tokens({options.tokens ? 1 : 0, T, vit.config().embed_dim});
+      const Index kept = options.tokens ? 1 : 0;
+      Tensor<float, 3> tokens(
+          {kept, vit.tokens_for(pixels.extent(1), pixels.extent(2)), vit.config().embed_dim});
       vit.forward(
           pixels,
           {.features = features, .tokens = options.tokens ? tokens.view() : TensorView<float, 3>{}},

@@ -42,6 +42,11 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
 /// An executor of `threads` threads; 0: one for each processor.
 std::unique_ptr<vitrail::Executor> make_executor(int threads);
 
+/// (3, H, W) as a batch of one.
+inline vitrail::TensorView<const float, 4> as_batch(const vitrail::Tensor<float, 3>& pixels) {
+  return pixels.view().reshape<4>({1, pixels.extent(0), pixels.extent(1), pixels.extent(2)});
+}
+
 /// Milliseconds since construction or the last lap().
 class Stopwatch {
  public:

@@ -23,14 +23,14 @@ struct StageName {
 struct Checkpoint {
   CheckpointFiles files;
   std::string publisher;  // "timm", "Hugging Face", ...
-  NameTable names;
-  ViTConfig config;
-  std::optional<PreprocessConfig> preprocess;  // nothing: neither a config nor a table tells
-  std::vector<std::string> labels;             // (K), or empty
-  std::vector<StageName> stage_names;          // the ones that differ from ours
-  std::vector<std::string> unused;             // names that belong to the format and are not needed
-  std::map<std::string, std::string>
-      because;  // field -> where it came from: "config.json", "timm's table", "default"
+  NameTable names = {};
+  ViTConfig config = {};
+  std::optional<PreprocessConfig> preprocess = {};  // nothing: neither a config nor a table tells
+  std::vector<std::string> labels = {};             // (K), or empty
+  std::vector<StageName> stage_names = {};          // the ones that differ from ours
+  std::vector<std::string> unused = {};  // names that belong to the format and are not needed
+  std::map<std::string, std::string> because =
+      {};  // field -> where it came from: "config.json", "timm's table", "default"
 
   [[nodiscard]] const std::string& path() const { return files.tensors.path(); }
 

@@ -64,9 +64,7 @@ namespace detail {
 }
 
 [[nodiscard]] inline Checkpoint open_google(CheckpointFiles files, const LoadOptions& options) {
-  Checkpoint checkpoint;
-  checkpoint.publisher = "google-research";
-  checkpoint.files = std::move(files);
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "google-research"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string prefix = *detail::google_prefix(tensors);
   checkpoint.names = detail::google_names(prefix);

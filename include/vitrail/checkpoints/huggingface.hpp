@@ -90,9 +90,7 @@ namespace detail {
 
 [[nodiscard]] inline Checkpoint open_huggingface(CheckpointFiles files,
                                                  const LoadOptions& options) {
-  Checkpoint checkpoint;
-  checkpoint.publisher = "Hugging Face";
-  checkpoint.files = std::move(files);
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string prefix = *detail::huggingface_prefix(tensors);
   const bool has_teacher = tensors.contains("distillation_classifier.weight");

@@ -42,9 +42,8 @@ template <Scalar T>
          "neither a config beside it nor a table tells how its pictures are prepared; name the "
          "architecture with --arch");
   }
-  const Index H = options.image_height > 0 ? options.image_height : checkpoint.preprocess->height;
-  const Index W = options.image_width > 0 ? options.image_width : checkpoint.preprocess->width;
-  return with_size(*checkpoint.preprocess, H, W);
+  if (options.image_height == 0) return *checkpoint.preprocess;
+  return with_size(*checkpoint.preprocess, options.image_height, options.image_width);
 }
 
 /// Opens a checkpoint as its publisher ships it, a folder or a file, and makes a classifier of it.

@@ -17,9 +17,7 @@ VITRAIL_BEGIN_NAMESPACE
 }
 
 [[nodiscard]] inline Checkpoint open_meta_deit(CheckpointFiles files, const LoadOptions& options) {
-  Checkpoint checkpoint;
-  checkpoint.publisher = "Meta DeiT";
-  checkpoint.files = std::move(files);
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta DeiT"};
   const ConfigFile& file = *checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const bool image_known = detail::read_timm_config(file, checkpoint);

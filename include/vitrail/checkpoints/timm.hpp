@@ -153,9 +153,7 @@ inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& fil
 
 /// Throws Error when neither a config nor `options` nor the shapes settle the architecture.
 [[nodiscard]] inline Checkpoint open_timm(CheckpointFiles files, const LoadOptions& options) {
-  Checkpoint checkpoint;
-  checkpoint.publisher = "timm";
-  checkpoint.files = std::move(files);
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "timm"};
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);

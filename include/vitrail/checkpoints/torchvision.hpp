@@ -77,9 +77,7 @@ namespace detail {
 
 [[nodiscard]] inline Checkpoint open_torchvision(CheckpointFiles files,
                                                  const LoadOptions& options) {
-  Checkpoint checkpoint;
-  checkpoint.publisher = "torchvision";
-  checkpoint.files = std::move(files);
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "torchvision"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::torchvision_names(
       tensors.contains("encoder.layers.encoder_layer_0.mlp.linear_1.weight"));

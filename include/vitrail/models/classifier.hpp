@@ -96,20 +96,40 @@ class Classifier {
     std::mutex mutex_;
     std::vector<std::unique_ptr<Workspace>> free_;
   };
+  /// A workspace for the length of a call, given back whatever happens.
+  struct Borrowed {
+    explicit Borrowed(WorkspacePool& from) : pool(from), workspace(from.borrow()) {}
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    ~Borrowed() { pool.give_back(std::move(workspace)); }
+
+    WorkspacePool& pool;
+    std::unique_ptr<Workspace> workspace;
+  };
 
   void run(std::span<const Image> pictures, const ViTOutputs<float>& out,
            Executor* executor) const {
+    if (pictures.empty()) return;
     SerialExecutor serial;
-    Executor& threads = executor == nullptr ? serial : *executor;
-    const Index H = preprocess_.height;
-    const Index W = preprocess_.width;
-    Tensor<float, 4> pixels({static_cast<Index>(pictures.size()), 3, H, W});
-    for (std::size_t b = 0; b < pictures.size(); ++b) {
-      preprocess_into(pictures[b], preprocess_, pixels.view()[static_cast<Index>(b)], threads);
+    const Borrowed workspace(*workspaces_);
+    const Context context{executor == nullptr ? serial : *executor, *workspace.workspace};
+    // Recipes without a crop leave each picture its own size; such pictures cannot share a batch.
+    const std::size_t step = preprocess_.height > 0 ? pictures.size() : 1;
+    for (std::size_t begin = 0; begin < pictures.size(); begin += step) {
+      const auto [H, W] =
+          preprocessed_size(pictures[begin].height(), pictures[begin].width(), preprocess_);
+      Tensor<float, 4> pixels({static_cast<Index>(step), 3, H, W});
+      for (std::size_t b = 0; b < step; ++b) {
+        preprocess(pictures[begin + b], preprocess_, context.executor,
+                   pixels.view()[static_cast<Index>(b)]);
+      }
+      const auto rows = [&](const MatrixView<float>& view) {
+        return view.data() == nullptr
+                   ? view
+                   : view.slice(static_cast<Index>(begin), static_cast<Index>(begin + step));
+      };
+      vit_.forward(pixels, {.logits = rows(out.logits), .features = rows(out.features)}, context);
     }
-    std::unique_ptr<Workspace> workspace = workspaces_->borrow();
-    vit_.forward(pixels, out, {threads, *workspace});
-    workspaces_->give_back(std::move(workspace));
   }
 
   ViT<float> vit_;
