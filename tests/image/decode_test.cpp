@@ -20,7 +20,8 @@ std::vector<std::string> picture_names() {
 TEST(ReadImage, GivesPillowsPixelsForEveryKindOfFile) {
   const golden::Archive decoded(pictures / "decoded.safetensors");
   for (const std::string& name : picture_names())
-    EXPECT_TRUE(same_pixels(read_image(pictures / name), decoded.tensors.at(name + "/rgb"))) << name;
+    EXPECT_TRUE(same_pixels(read_image(pictures / name), decoded.tensors.at(name + "/rgb")))
+        << name;
 }
 
 TEST(ReadImage, TurnsPicturesUprightOnRequestOnly) {
@@ -40,11 +41,13 @@ TEST(ReadImage, TurnsPicturesUprightOnRequestOnly) {
 TEST(ReadImage, RefusesMoreThanTheAllowedPixelsAndBytes) {
   const auto path = pictures / "rgb.png";  // 131 x 97
   EXPECT_EQ(read_image(path, {.max_pixels = 131 * 97}).width(), 131);
-  EXPECT_NE(error_of([&] { (void)read_image(path, {.max_pixels = 131 * 97 - 1}); })
-                .find("rgb.png: the picture is 131 x 97 pixels, the limit is 12706 in all"),
+  EXPECT_NE(error_of([&] {
+              (void)read_image(path, {.max_pixels = 131 * 97 - 1});
+            }).find("rgb.png: the picture is 131 x 97 pixels, the limit is 12706 in all"),
             std::string::npos);
-  EXPECT_NE(error_of([&] { (void)read_image(path, {.max_file_bytes = 1000}); })
-                .find("rgb.png: is longer than the limit of 1000 bytes"),
+  EXPECT_NE(error_of([&] {
+              (void)read_image(path, {.max_file_bytes = 1000});
+            }).find("rgb.png: is longer than the limit of 1000 bytes"),
             std::string::npos);
 }
 
@@ -57,9 +60,9 @@ TEST(DecodeImage, SaysWhatAFileThatIsNoPictureStartsWith) {
   EXPECT_EQ(error_of([] { (void)decode_image(bytes_of("GIF89a"), "a.gif"); }),
             "a.gif: is no JPEG, PNG, PPM, PGM or PBM picture, it starts with 47 49 46 38 39 61");
   EXPECT_EQ(error_of([] { (void)decode_image({}, "a.jpg"); }), "a.jpg: is empty");
-  EXPECT_NE(error_of([] { (void)decode_image(bytes_of("RIFF1234WEBPVP8 "), "a.webp"); })
-                .find("WebP"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of([] { (void)decode_image(bytes_of("RIFF1234WEBPVP8 "), "a.webp"); }).find("WebP"),
+      std::string::npos);
 }
 
 // Where Pillow has all pixels it asks for no more: the end marker of a JPEG (2 bytes) and the last

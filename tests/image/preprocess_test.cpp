@@ -47,9 +47,14 @@ TEST(Preprocess, DividesBy255AsTorchvisionDoes) {
 TEST(Preprocess, CropsWhereTheLibrariesDo) {
   using enum RoundingRule;
   // H, S, torchvision, Hugging Face
-  for (const auto& [size, crop, a, b] :
-       {std::array<Index, 4>{251, 248, 2, 1}, {249, 248, 0, 0}, {255, 224, 16, 15},
-        {227, 224, 2, 1}, {229, 224, 2, 2}, {224, 224, 0, 0}, {21, 24, -1, -2}, {20, 24, -2, -2}}) {
+  for (const auto& [size, crop, a, b] : {std::array<Index, 4>{251, 248, 2, 1},
+                                         {249, 248, 0, 0},
+                                         {255, 224, 16, 15},
+                                         {227, 224, 2, 1},
+                                         {229, 224, 2, 2},
+                                         {224, 224, 0, 0},
+                                         {21, 24, -1, -2},
+                                         {20, 24, -2, -2}}) {
     EXPECT_EQ(detail::crop_begin(size, crop, torchvision), a) << size << " " << crop;
     EXPECT_EQ(detail::crop_begin(size, crop, huggingface), b) << size << " " << crop;
   }
@@ -64,14 +69,13 @@ TEST(Preprocess, WritesOneRowOfABatch) {
   const Tensor<float, 3> alone = preprocess(image, config);
   EXPECT_TRUE(std::ranges::equal(batch.view()[1].flat(), alone.flat()));
   for (const float value : batch.view()[0].flat()) EXPECT_EQ(value, 0);
-  EXPECT_EQ(error_of([&] {
-              preprocess(image, {}, serial, batch.view()[1]);
-            }),
+  EXPECT_EQ(error_of([&] { preprocess(image, {}, serial, batch.view()[1]); }),
             "preprocess: the target is (3, 16, 12), the result is (3, 224, 224)");
 }
 
 TEST(Preprocess, PadsWithTheFillColour) {
-  PreprocessConfig config{.height = 4, .width = 4, .resize = ResizeMode::none, .fill = {255, 0, 51}};
+  PreprocessConfig config{
+      .height = 4, .width = 4, .resize = ResizeMode::none, .fill = {255, 0, 51}};
   const Image image(2, 1);  // black
   const Tensor<float, 3> padded = preprocess(image, config);
   for (Index y = 0; y < 4; ++y) {
@@ -96,9 +100,9 @@ TEST(Preprocess, RefusesConfigsAndPicturesThatLeadNowhere) {
   EXPECT_NE(error_of([&] { (void)preprocess(image, {.resize_height = 0}); }), "");
   EXPECT_NE(error_of([&] { (void)preprocess(image, {.std = {1, 0, 1}}); }), "");
   EXPECT_EQ(error_of([&] {
-              (void)preprocess(image, {.resize = ResizeMode::longest_edge,
-                                       .resize_height = 10,
-                                       .resize_width = 10});
+              (void)preprocess(
+                  image,
+                  {.resize = ResizeMode::longest_edge, .resize_height = 10, .resize_width = 10});
             }),
             "preprocess: a picture of 400 x 2 pixels shrinks to nothing");
   EXPECT_NE(error_of([&] { (void)preprocess(noise(1, 100000), {}); }).find("becomes 22400000"),

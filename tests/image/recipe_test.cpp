@@ -100,8 +100,7 @@ TEST(Recipe, HuggingFaceWithoutAClassMustSayEverything) {
                          "resample": 3})")
                 .find("size is 256, expected shortest_edge, or height and width"),
             std::string::npos);
-  EXPECT_NE(error_in(R"({"do_normalize": true})").find("image_mean is missing"),
-            std::string::npos);
+  EXPECT_NE(error_in(R"({"do_normalize": true})").find("image_mean is missing"), std::string::npos);
 }
 
 TEST(Recipe, TorchvisionIsReadNestedOrAlone) {
@@ -154,8 +153,8 @@ TEST(Recipe, ErrorsNameTheKeyWhatIsThereAndWhatWasExpected) {
        {R"({})", R"({"hidden_size": 768})", R"({"n_px": 0})", R"({"n_px": 2.5})",
         R"({"n_px": 1e99})", R"({"crop_pct": -1})", R"({"crop_pct": 1e-300})",
         R"({"input_size": [3, 224, 224], "crop_mode": "fit"})", R"({"crop_size": 8, "std": 0})",
-        R"({"image_processor_type": "DonutImageProcessor"})",
-        R"({"image_processor_type": 3})", R"({"crop_size": 8, "interpolation": 9})",
+        R"({"image_processor_type": "DonutImageProcessor"})", R"({"image_processor_type": 3})",
+        R"({"crop_size": 8, "interpolation": 9})",
         R"({"image_processor_type": "CLIPImageProcessor", "size": {"height": 3}})",
         R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": [[3]]}})",
         R"({"preprocess_cfg": {"fill_color": 300}})"})

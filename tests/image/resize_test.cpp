@@ -46,9 +46,9 @@ TEST(Resize, EqualsPillowBitForBitForAllFilters) {
       const std::string prefix = std::string(name_of(filter)) + ".";
       if (!name.starts_with(prefix)) continue;
       const std::string rest = name.substr(prefix.size());
-      const Image image =
-          picture_of(archive.tensors.at("input." + rest.substr(0, rest.find('.'))));
-      EXPECT_TRUE(same_pixels(resize(image, expected.shape[0], expected.shape[1], filter), expected))
+      const Image image = picture_of(archive.tensors.at("input." + rest.substr(0, rest.find('.'))));
+      EXPECT_TRUE(
+          same_pixels(resize(image, expected.shape[0], expected.shape[1], filter), expected))
           << name;
       ++compared;
     }
@@ -57,20 +57,20 @@ TEST(Resize, EqualsPillowBitForBitForAllFilters) {
 }
 
 TEST(Resize, GivesThePublishedVectorsOfPillow) {
-  const Image image = grey_picture(5, 7, {0,   91,  182, 17,  108, 199, 34, 37,  141, 245, 93, 197,
-                                          45,  149, 148, 35,  178, 65,  208, 95, 238, 77,  29, 237,
-                                          189, 141, 93,  45,  80,  123, 166, 209, 252, 39, 82});
+  const Image image = grey_picture(
+      5, 7, {0,   91, 182, 17, 108, 199, 34,  37,  141, 245, 93, 197, 45,  149, 148, 35, 178, 65,
+             208, 95, 238, 77, 29,  237, 189, 141, 93,  45,  80, 123, 166, 209, 252, 39, 82});
   EXPECT_EQ(red_of(resize(image, 3, 3, Filter::bicubic)),
             (std::vector<int>{96, 125, 115, 105, 149, 138, 101, 197, 89}));
   EXPECT_EQ(red_of(resize(image, 3, 3, Filter::bilinear)),
             (std::vector<int>{99, 118, 118, 107, 142, 139, 106, 185, 94}));
   EXPECT_EQ(
       red_of(resize(image, 8, 9, Filter::bicubic)),
-      (std::vector<int>{0,   52,  141, 153, 12,  76,  181, 158, 17,  7,   75,  172, 187, 48,  124,
-                        148, 116, 72,  37,  100, 199, 223, 94,  189, 108, 68,  161, 127, 75,  124,
-                        177, 66,  194, 133, 117, 239, 142, 47,  93,  184, 96,  176, 136, 123, 195,
-                        82,  29,  116, 243, 184, 151, 115, 77,  49,  75,  74,  134, 207, 207, 212,
-                        122, 49,  58,  78,  111, 144, 171, 210, 255, 131, 35,  87}));
+      (std::vector<int>{0,   52,  141, 153, 12,  76,  181, 158, 17,  7,   75, 172, 187, 48,  124,
+                        148, 116, 72,  37,  100, 199, 223, 94,  189, 108, 68, 161, 127, 75,  124,
+                        177, 66,  194, 133, 117, 239, 142, 47,  93,  184, 96, 176, 136, 123, 195,
+                        82,  29,  116, 243, 184, 151, 115, 77,  49,  75,  74, 134, 207, 207, 212,
+                        122, 49,  58,  78,  111, 144, 171, 210, 255, 131, 35, 87}));
   EXPECT_EQ(
       red_of(resize(image, 8, 9, Filter::bilinear)),
       (std::vector<int>{0,   61,  131, 145, 17,  88,  159, 144, 34,  16,  81,  156, 174, 50,  126,

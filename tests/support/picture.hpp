@@ -33,9 +33,8 @@ inline testing::AssertionResult same_pixels(const vitrail::Image& image,
   const auto found = image.view().flat();
   for (std::size_t i = 0; i < found.size(); ++i)
     if (found[i] != static_cast<std::uint8_t>(expected.bytes[i]))
-      return testing::AssertionFailure()
-             << "byte " << i << " is " << int{found[i]} << ", expected "
-             << std::to_integer<int>(expected.bytes[i]);
+      return testing::AssertionFailure() << "byte " << i << " is " << int{found[i]} << ", expected "
+                                         << std::to_integer<int>(expected.bytes[i]);
   return testing::AssertionSuccess();
 }
 

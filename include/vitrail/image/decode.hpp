@@ -62,8 +62,8 @@ namespace detail {
     file.read(bytes.data() + used, static_cast<std::streamsize>(chunk));
     bytes.resize(used + static_cast<std::size_t>(file.gcount()));
     if (static_cast<Index>(bytes.size()) > options.max_file_bytes)
-      fail(where, "is longer than the limit of " + std::to_string(options.max_file_bytes) +
-                      " bytes");
+      fail(where,
+           "is longer than the limit of " + std::to_string(options.max_file_bytes) + " bytes");
   }
   if (file.bad()) fail(where, "cannot be read");
   return decode_image(std::as_bytes(std::span<const char>(bytes)), where, options);

@@ -25,8 +25,10 @@ class Image {
   [[nodiscard]] Index width() const { return pixels_.extent(1); }
   [[nodiscard]] bool empty() const { return pixels_.empty(); }
 
-  [[nodiscard]] TensorView<std::uint8_t, 3> view() { return pixels_.view(); }              // (H, W, 3)
-  [[nodiscard]] TensorView<const std::uint8_t, 3> view() const { return pixels_.view(); }  // (H, W, 3)
+  [[nodiscard]] TensorView<std::uint8_t, 3> view() { return pixels_.view(); }  // (H, W, 3)
+  [[nodiscard]] TensorView<const std::uint8_t, 3> view() const {
+    return pixels_.view();
+  }  // (H, W, 3)
 
   /// The 3 W bytes of row y: R G B R G B ...
   [[nodiscard]] std::uint8_t* row(Index y) {

@@ -118,8 +118,7 @@ class JpegReader {
 
   static void skip(j_decompress_ptr info, long count) {
     if (count <= 0) return;
-    const std::size_t step =
-        std::min(static_cast<std::size_t>(count), info->src->bytes_in_buffer);
+    const std::size_t step = std::min(static_cast<std::size_t>(count), info->src->bytes_in_buffer);
     info->src->next_input_byte += step;
     info->src->bytes_in_buffer -= step;
   }

@@ -20,9 +20,7 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-[[nodiscard]] inline bool is_png(ByteSpan bytes) {
-  return starts_with(bytes, "\x89PNG\r\n\x1a\n");
-}
+[[nodiscard]] inline bool is_png(ByteSpan bytes) { return starts_with(bytes, "\x89PNG\r\n\x1a\n"); }
 
 class PngReader {
  public:

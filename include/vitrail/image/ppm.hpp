@@ -97,8 +97,8 @@ class PpmReader {
   [[nodiscard]] Index plain_sample() {
     const Index value = number("a sample");
     if (value > maxval_)
-      fail(where_, "a sample is " + std::to_string(value) + ", maxval is " +
-                       std::to_string(maxval_));
+      fail(where_,
+           "a sample is " + std::to_string(value) + ", maxval is " + std::to_string(maxval_));
     return value;
   }
 

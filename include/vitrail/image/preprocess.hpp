@@ -118,9 +118,9 @@ inline void check_preprocess(const PreprocessConfig& config,
   check(config.resize == ResizeMode::none || (config.resize_height > 0 && config.resize_width > 0),
         "resizes to " + size(config.resize_height, config.resize_width) + " pixels");
   constexpr Index largest = 1 << 20;  // keeps every product below in range
-  check(std::max({config.height, config.width, config.resize_height, config.resize_width}) <=
-            largest,
-        "sizes above " + std::to_string(largest) + " are not supported");
+  check(
+      std::max({config.height, config.width, config.resize_height, config.resize_width}) <= largest,
+      "sizes above " + std::to_string(largest) + " are not supported");
   for (const float std : config.std) check(std != 0, "a std is 0");
 }
 
@@ -253,8 +253,8 @@ inline std::string PreprocessConfig::describe() const {
       }
   }
   if (resize != ResizeMode::none) text << " (" << name_of(filter) << ")";
-  const bool exact = resize == ResizeMode::squash && height == resize_height &&
-                     width == resize_width;
+  const bool exact =
+      resize == ResizeMode::squash && height == resize_height && width == resize_width;
   if (height > 0 && !exact) {
     text << (resize == ResizeMode::longest_edge ? ", pad to " : ", take the centre ");
     size(height, width);
@@ -267,7 +267,8 @@ inline std::string PreprocessConfig::describe() const {
     text << "1/" << std::round(inverse);
   else if (rescale_factor != 1)
     text << rescale_factor;
-  const bool normalises = mean != std::array<float, 3>{0, 0, 0} || std != std::array<float, 3>{1, 1, 1};
+  const bool normalises =
+      mean != std::array<float, 3>{0, 0, 0} || std != std::array<float, 3>{1, 1, 1};
   if (normalises) {
     text << ", mean (" << mean[0] << ", " << mean[1] << ", " << mean[2] << "), std (" << std[0]
          << ", " << std[1] << ", " << std[2] << ")";

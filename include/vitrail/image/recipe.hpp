@@ -17,7 +17,8 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail {
 
 /// timm/data/config.py and transforms_factory.py (transforms_imagenet_eval). `test_input_size` and
-/// `test_crop_pct` describe a second, larger evaluation and are left alone, as timm does by default.
+/// `test_crop_pct` describe a second, larger evaluation and are left alone, as timm does by
+/// default.
 [[nodiscard]] inline PreprocessConfig parse_timm(const RecipeJson& recipe) {
   PreprocessConfig config;
   const auto [channels, height, width] = recipe.sizes3("input_size", {3, 224, 224});
@@ -36,8 +37,8 @@ namespace detail {
   } else if (mode == "border") {
     config.resize = ResizeMode::longest_edge;
     for (std::size_t c = 0; c < 3; ++c)
-      config.fill[c] = static_cast<std::uint8_t>(std::clamp<Index>(
-          round_half_even(255 * recipe.channel("mean", c, config.mean)), 0, 255));
+      config.fill[c] = static_cast<std::uint8_t>(
+          std::clamp<Index>(round_half_even(255 * recipe.channel("mean", c, config.mean)), 0, 255));
   } else if (mode != "center") {
     recipe.fail_at("crop_mode", "\"center\", \"squash\" or \"border\"");
   } else if (height != width) {

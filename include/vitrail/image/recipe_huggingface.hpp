@@ -138,8 +138,7 @@ inline constexpr std::array processor_classes = {
   if (recipe.flag("do_normalize", known != nullptr || recipe.has("image_mean"))) {
     needs(true, "image_mean");
     needs(true, "image_std");
-    config.mean =
-        recipe.channels("image_mean", known == nullptr ? standard_mean : known->mean);
+    config.mean = recipe.channels("image_mean", known == nullptr ? standard_mean : known->mean);
     config.std = recipe.channels("image_std", known == nullptr ? standard_mean : known->std);
   }
   return config;

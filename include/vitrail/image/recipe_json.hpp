@@ -74,8 +74,7 @@ class RecipeJson {
     const nlohmann::json* value = find(key);
     if (value == nullptr) return static_cast<double>(missing[c]);
     if (value->is_array() && value->size() == 3) value = &value->at(c);
-    if (!value->is_number() || !std::isfinite(value->get<double>()))
-      fail_at(key, "three numbers");
+    if (!value->is_number() || !std::isfinite(value->get<double>())) fail_at(key, "three numbers");
     return value->get<double>();
   }
 
@@ -122,8 +121,9 @@ class RecipeJson {
       for (const Filter candidate : pillow)
         if (name == name_of(candidate)) return candidate;
     }
-    fail_at(key,
-            "nearest, lanczos, bilinear, bicubic, box or hamming, or Pillow's number for it, 0 to 5");
+    fail_at(
+        key,
+        "nearest, lanczos, bilinear, bicubic, box or hamming, or Pillow's number for it, 0 to 5");
   }
 
   /// A whole number of pixels from 1 to 2^20, also when it is written 224.0.

@@ -4,8 +4,8 @@
 //
 //   K::RowWeights, K::ColumnWeights       its own form of a TapTable, made once per pass
 //   K::scratch_count(table)               how many 16-bit numbers along_rows() needs to work in
-//   K::along_rows(in, weights, out, scratch)     two source rows, from their first pixel, to two rows
-//   K::across_rows(in, stride, weights, i, bytes, out)    in: the row the first tap falls on
+//   K::along_rows(in, weights, out, scratch)     two source rows, from their first pixel, to two
+//   rows K::across_rows(in, stride, weights, i, bytes, out)    in: the row the first tap falls on
 //
 // Sums are taken modulo 2^32 and fit 31 bits at the end, so the order does not matter: all sets
 // give the same bytes.
@@ -197,9 +197,8 @@ struct Sse2Resize {
       for (Index j = 0; j < count; j += 2) {
         const std::uint8_t* even = in + j * stride + x;
         const std::uint8_t* odd = j + 1 < count ? even + stride : even;  // its weight is zero
-        const __m128i v =
-            _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(even)),
-                              _mm_loadl_epi64(reinterpret_cast<const __m128i*>(odd)));
+        const __m128i v = _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(even)),
+                                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(odd)));
         const __m128i w_low = _mm_set1_epi32(pairs[j]);
         const __m128i w_high = _mm_set1_epi32(pairs[j + 1]);
         const __m128i v0 = _mm_unpacklo_epi8(v, zero);

@@ -88,8 +88,8 @@ class TapTable {
       const Index last = std::min(in_size, static_cast<Index>(center + support + 0.5));
       double sum = 0;
       for (Index j = first; j < last; ++j) {
-        const double value = filter_value(
-            filter, (static_cast<double>(j) - center + 0.5) * (1.0 / stretch));
+        const double value =
+            filter_value(filter, (static_cast<double>(j) - center + 0.5) * (1.0 / stretch));
         exact[static_cast<std::size_t>(j - first)] = value;
         sum += value;
       }
