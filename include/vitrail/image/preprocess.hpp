@@ -142,7 +142,9 @@ inline void check_preprocess(const PreprocessConfig& config,
 inline void preprocess(const Image& image, const PreprocessConfig& config, Executor& executor,
                        const TensorView<float, 3>& out) {
   if (image.empty()) fail("preprocess", "the picture is empty");
-  const auto [height, width] = preprocessed_size(image.height(), image.width(), config);
+  const std::array<Index, 2> size = preprocessed_size(image.height(), image.width(), config);
+  const Index height = size[0];
+  const Index width = size[1];
   if (out.shape() != Shape{3, height, width})
     fail("preprocess", "the target is " + out.shape().to_string() + ", the result is " +
                            Shape{3, height, width}.to_string());
