@@ -97,7 +97,7 @@ class JpegReader {
     return true;
   }
 
-  static void leave(j_common_ptr info) {
+  [[noreturn]] static void leave(j_common_ptr info) {
     auto* self = static_cast<JpegReader*>(info->client_data);
     self->errors_.format_message(info, self->message_);
     std::longjmp(self->escape_, 1);

@@ -107,9 +107,10 @@ struct Size {
 }
 
 /// Throws Error for a config no picture can be prepared with.
-inline void check_preprocess(const PreprocessConfig& config) {
-  const auto check = [](bool good, const std::string& sentence) {
-    if (!good) fail("preprocess", sentence);
+inline void check_preprocess(const PreprocessConfig& config,
+                             std::string_view where = "preprocess") {
+  const auto check = [where](bool good, const std::string& sentence) {
+    if (!good) fail(where, sentence);
   };
   const auto size = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
   check((config.height > 0 && config.width > 0) || (config.height == 0 && config.width == 0),
@@ -141,7 +142,9 @@ inline void check_preprocess(const PreprocessConfig& config) {
 inline void preprocess(const Image& image, const PreprocessConfig& config, Executor& executor,
                        const TensorView<float, 3>& out) {
   if (image.empty()) fail("preprocess", "the picture is empty");
-  const auto [height, width] = preprocessed_size(image.height(), image.width(), config);
+  const std::array<Index, 2> size = preprocessed_size(image.height(), image.width(), config);
+  const Index height = size[0];
+  const Index width = size[1];
   if (out.shape() != Shape{3, height, width})
     fail("preprocess", "the target is " + out.shape().to_string() + ", the result is " +
                            Shape{3, height, width}.to_string());
@@ -149,6 +152,11 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
   if (whole.height < 1 || whole.width < 1)
     fail("preprocess", "a picture of " + std::to_string(image.width()) + " x " +
                            std::to_string(image.height()) + " pixels shrinks to nothing");
+  constexpr Index longest_side = 1 << 24;  // Pillow would be out of memory long before
+  if (whole.height > longest_side || whole.width > longest_side)
+    fail("preprocess", "a picture of " + std::to_string(image.width()) + " x " +
+                           std::to_string(image.height()) + " pixels becomes " +
+                           std::to_string(whole.width) + " x " + std::to_string(whole.height));
 
   const Index top = detail::crop_begin(whole.height, height, config.rounding);
   const Index left = detail::crop_begin(whole.width, width, config.rounding);
@@ -191,6 +199,15 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
   return preprocess(image, config, serial);
 }
 
+namespace detail {
+
+[[nodiscard]] inline Index divided_by_crop_fraction(Index size, double crop_fraction) {
+  const double exact = std::floor(static_cast<double>(size) / crop_fraction);
+  return static_cast<Index>(std::min(exact, 1e9));  // beyond every limit, within an Index
+}
+
+}  // namespace detail
+
 /// The same recipe for another size of the result: what is resized to grows in proportion (by
 /// timm's rule floor(size / crop_pct) where a crop_pct is known), so that the same part of the
 /// picture is seen. A recipe without a size of its own covers the new one and is cropped to it.
@@ -199,21 +216,18 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
                                                 Index width) {
   if (height < 1 || width < 1)
     fail("preprocess", "the size is " + std::to_string(height) + " x " + std::to_string(width));
+  detail::check_preprocess(config);
   if (config.crop_fraction > 0) {
-    const auto scaled = [&](Index size) {
-      return static_cast<Index>(std::floor(static_cast<double>(size) / config.crop_fraction));
-    };
-    config.resize_height = scaled(height);
-    config.resize_width = scaled(width);
+    config.resize_height = detail::divided_by_crop_fraction(height, config.crop_fraction);
+    config.resize_width = detail::divided_by_crop_fraction(width, config.crop_fraction);
   } else if (config.height > 0) {
-    config.resize_height = config.resize_height * height / config.height;
-    config.resize_width = config.resize_width * width / config.width;
+    config.resize_height = std::max<Index>(1, config.resize_height * height / config.height);
+    config.resize_width = std::max<Index>(1, config.resize_width * width / config.width);
   } else {
     config.resize_height = height;
     config.resize_width = width;
+    if (config.resize == ResizeMode::none) config.resize = ResizeMode::shortest_edge;
   }
-  if (config.height == 0 && config.resize == ResizeMode::none)
-    config.resize = ResizeMode::shortest_edge;
   config.height = height;
   config.width = width;
   detail::check_preprocess(config);

@@ -45,7 +45,9 @@ namespace detail {
     // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
     config.filter = Filter::bilinear;
   }
-  return with_size(config, height, width);
+  config.resize_height = divided_by_crop_fraction(height, config.crop_fraction);
+  config.resize_width = divided_by_crop_fraction(width, config.crop_fraction);
+  return config;
 }
 
 /// torchvision.transforms._presets.ImageClassification.
@@ -75,10 +77,11 @@ namespace detail {
   return config;
 }
 
-/// open_clip/transform.py (image_transform_v2, evaluation).
-[[nodiscard]] inline PreprocessConfig parse_open_clip(const RecipeJson& recipe) {
+/// open_clip/transform.py (image_transform_v2, evaluation). Older files leave the size to the
+/// model's own.
+[[nodiscard]] inline PreprocessConfig parse_open_clip(const RecipeJson& recipe, Extent model_size) {
   PreprocessConfig config;
-  const Extent size = recipe.extent("size", {224, 224});
+  const Extent size = recipe.extent("size", model_size);
   config.height = config.resize_height = size.height;
   config.width = config.resize_width = size.width;
   config.filter = recipe.filter("interpolation", Filter::bicubic);
@@ -94,7 +97,35 @@ namespace detail {
     config.resize = ResizeMode::squash;
   else if (mode != "shortest")
     recipe.fail_at("resize_mode", "\"shortest\", \"longest\" or \"squash\"");
+  else if (size.height != size.width)
+    config.filter = Filter::bicubic;  // open_clip passes no interpolation on for these
   return config;
+}
+
+[[nodiscard]] inline Extent open_clip_model_size(const nlohmann::json& json,
+                                                 std::string_view where) {
+  const RecipeJson file(json, where);
+  const nlohmann::json* model = file.find("model_cfg");
+  if (model == nullptr || !model->is_object()) return {224, 224};
+  const nlohmann::json* vision = RecipeJson(*model, where).find("vision_cfg");
+  if (vision == nullptr || !vision->is_object()) return {224, 224};
+  return RecipeJson(*vision, where).extent("image_size", {224, 224});
+}
+
+/// Any of them, told apart by its keys.
+[[nodiscard]] inline PreprocessConfig parse_plain_recipe(const RecipeJson& recipe,
+                                                         std::string_view where) {
+  if (is_huggingface_recipe(recipe)) return parse_huggingface(recipe);
+  if (recipe.has("n_px")) return parse_openai(recipe, "n_px");
+  if (recipe.has("input_size") || recipe.has("crop_pct")) return parse_timm(recipe);
+  if (recipe.has("resize_size") || recipe.has("crop_size")) return parse_torchvision(recipe);
+  if (recipe.has("resize_mode") || (recipe.has("size") && recipe.has("mean")))
+    return parse_open_clip(recipe, {224, 224});
+  if (recipe.has("image_resolution")) return parse_openai(recipe, "image_resolution");
+  fail(where,
+       "is no preprocessing recipe: has none of input_size or pretrained_cfg (timm), "
+       "image_processor_type (Hugging Face), crop_size (torchvision), n_px (OpenAI CLIP), "
+       "preprocess_cfg (open_clip)");
 }
 
 }  // namespace detail
@@ -106,23 +137,20 @@ namespace detail {
                                                    std::string_view where) {
   const detail::RecipeJson recipe(json, where);
   const auto parsed = [&] {
-    for (const char* nested : {"pretrained_cfg", "preprocess_cfg", "transforms"})
-      if (recipe.has(nested) && json.at(nested).is_object())
-        return parse_recipe(json.at(nested), std::string(where) + ": " + nested);
-    if (detail::is_huggingface_recipe(recipe)) return detail::parse_huggingface(recipe);
-    if (recipe.has("n_px")) return detail::parse_openai(recipe, "n_px");
-    if (recipe.has("input_size") || recipe.has("crop_pct")) return detail::parse_timm(recipe);
-    if (recipe.has("resize_size") || recipe.has("crop_size"))
-      return detail::parse_torchvision(recipe);
-    if (recipe.has("resize_mode") || recipe.has("fill_color") || recipe.has("size"))
-      return detail::parse_open_clip(recipe);
-    if (recipe.has("image_resolution")) return detail::parse_openai(recipe, "image_resolution");
-    fail(where,
-         "is no preprocessing recipe: has none of input_size or pretrained_cfg (timm), "
-         "image_processor_type (Hugging Face), crop_size (torchvision), n_px (OpenAI CLIP)");
+    for (const char* key : {"pretrained_cfg", "preprocess_cfg", "transforms"}) {
+      const nlohmann::json* nested = recipe.find(key);
+      if (nested == nullptr || !nested->is_object()) continue;
+      const std::string nested_where = std::string(where) + ": " + key;
+      const detail::RecipeJson inner(*nested, nested_where);
+      if (key == std::string_view("preprocess_cfg"))
+        return detail::parse_open_clip(inner, detail::open_clip_model_size(json, where));
+      if (key == std::string_view("pretrained_cfg")) return detail::parse_timm(inner);
+      return detail::parse_plain_recipe(inner, nested_where);
+    }
+    return detail::parse_plain_recipe(recipe, where);
   };
   PreprocessConfig config = parsed();
-  detail::check_preprocess(config);
+  detail::check_preprocess(config, where);
   return config;
 }
 

@@ -135,8 +135,13 @@ class RecipeJson {
   }
 
  private:
+  /// The value as an error quotes it: short, and never by recursion into what a file nests.
   [[nodiscard]] static std::string shown(const nlohmann::json& value) {
-    constexpr std::size_t longest = 60;
+    const auto nests = [](const nlohmann::json& item) { return item.is_structured(); };
+    if (value.is_object()) return "an object";
+    if (value.is_array() && (value.size() > 8 || std::any_of(value.begin(), value.end(), nests)))
+      return "a list of " + std::to_string(value.size());
+    constexpr std::size_t longest = 80;
     std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
     if (text.size() > longest) text = text.substr(0, longest) + "...";
     return text;
