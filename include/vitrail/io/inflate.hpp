@@ -131,7 +131,8 @@ class HuffmanCode {
       for (int i = 0; i < count_[length]; ++i, ++code, ++index) {
         std::uint32_t reversed = 0;  // codes are sent from their most significant bit on
         for (unsigned b = 0; b < length; ++b) reversed |= ((code >> b) & 1U) << (length - 1 - b);
-        const auto entry = static_cast<std::uint16_t>((std::uint32_t{symbols_[index]} << 4) | length);
+        const auto entry =
+            static_cast<std::uint16_t>((std::uint32_t{symbols_[index]} << 4) | length);
         for (std::uint32_t f = reversed; f < fast_.size(); f += 1U << length) fast_[f] = entry;
       }
     }

@@ -1,14 +1,24 @@
-// Any file of named tensors, recognised by its content and not by its name.
+// Any file of named tensors, recognised by its content and not by its name: what checkpoints are
+// read through.
 #ifndef VITRAIL_IO_TENSOR_FILE_HPP
 #define VITRAIL_IO_TENSOR_FILE_HPP
 
+#include <vitrail/io/npz.hpp>
 #include <vitrail/io/safetensors_index.hpp>
+#include <vitrail/io/torch_file.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 enum class FileFormat { safetensors, safetensors_index, npz, npy, torch };
 
-/// What open_tensor_file() gives: the tensors, whatever the format they came in.
+/// "safetensors", "PyTorch", ...: for messages.
+[[nodiscard]] constexpr std::string_view name_of(FileFormat format) {
+  constexpr std::string_view names[] = {"safetensors", "safetensors index", "npz", "npy",
+                                        "PyTorch"};
+  return names[static_cast<std::size_t>(format)];
+}
+
+/// The tensors of a file, whatever the format they came in: see NamedTensors for the interface.
 class TensorFile : public NamedTensors {
  public:
   TensorFile(NamedTensors tensors, FileFormat format)
@@ -20,16 +30,30 @@ class TensorFile : public NamedTensors {
   FileFormat format_;
 };
 
-/// Opens `path`. Throws Error when the format is not recognised or the file is malformed.
-[[nodiscard]] inline TensorFile open_tensor_file(const std::string& path,
-                                                 const Limits& limits = {}) {
+/// Opens safetensors (one file, or the index of several), npz, npy and PyTorch files. `torch`
+/// matters to the last only. Throws Error when the format is not recognised or the file malformed.
+[[nodiscard]] inline TensorFile open_tensor_file(const std::string& path, const Limits& limits = {},
+                                                 const TorchOptions& torch = {}) {
   auto file = MappedFile::open(path, ReadMode::map, limits);
-  const auto bytes = file->bytes();
-  if (bytes.size() > 8 && bytes[8] == std::byte{'{'})
+  const std::string_view text = detail::as_text(file->bytes());
+  if (text.starts_with("PK\x03\x04") || text.starts_with("PK\x05\x06")) {
+    const ZipArchive archive(file->bytes(), path, limits);
+    for (const ZipEntry& entry : archive.entries())
+      if (entry.name == "data.pkl" || entry.name.ends_with("/data.pkl"))
+        return {TorchFile(std::move(file), limits, torch), FileFormat::torch};
+    return {Npz(std::move(file), limits), FileFormat::npz};
+  }
+  if (NpyHeader::begins(file->bytes())) return {Npz(std::move(file), limits), FileFormat::npy};
+  if (TorchFile::begins_like_legacy(file->bytes()))
+    return {TorchFile(std::move(file), limits, torch), FileFormat::torch};
+  if (text.size() > 8 && text[8] == '{')
     return {Safetensors(std::move(file), limits), FileFormat::safetensors};
-  if (bytes[0] == std::byte{'{'})
+  if (text.starts_with('{') && text.find("\"weight_map\"") != std::string_view::npos)
     return {ShardedSafetensors(path, limits), FileFormat::safetensors_index};
-  fail(path, "is no file of tensors that is known here");
+  if (text.starts_with('\x80')) fail(path, "is a Python pickle, but not one that torch.save wrote");
+  if (text.starts_with("version https://git-lfs"))
+    fail(path, "is a Git LFS pointer: the file itself was not downloaded");
+  fail(path, "is of no known format, expected safetensors, npz, npy or a PyTorch file");
 }
 
 VITRAIL_END_NAMESPACE
