@@ -30,8 +30,17 @@ TEST(TensorFile, FollowsAnIndexToItsShards) {
   const std::string index =
       folder.file("index", R"({"metadata": {}, "weight_map": {"cls_token": "1.safetensors"}})");
   const TensorFile file = open_tensor_file(index);
-  EXPECT_EQ(file.format(), FileFormat::safetensors_index);
+  EXPECT_EQ(file.format(), FileFormat::index);
   EXPECT_TRUE(file.contains("cls_token"));
+}
+
+TEST(TensorFile, FollowsAnIndexToShardsOfAnyFormat) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(golden("torch_files/flat.pth"), folder / "1.bin");
+  const std::string index = folder.file("index", R"({"weight_map": {"bf16": "1.bin"}})");
+  EXPECT_EQ(open_tensor_file(index).size(), 18U);
+  const std::string nested = folder.file("nested", R"({"weight_map": {"a": "index"}})");
+  EXPECT_CONTAINS(error_of([&] { (void)open_tensor_file(nested); }), "is of no known format");
 }
 
 TEST(TensorFile, GivesTheSameTensorsAsTheReaderOfTheFormat) {
