@@ -93,6 +93,7 @@ TEST(Safetensors, RefusesEntriesThatDoNotFit) {
             "m.safetensors: 'w': data_offsets [8, 0) end before they begin");
   EXPECT_EQ(error("F32", "[3]", "[0,8]"), "m.safetensors: 'w': has 8 bytes, f32 (3) needs 12");
   EXPECT_CONTAINS(error("F32", "[4294967296,4294967296]", "[0,8]"), "whose size overflows");
+  EXPECT_CONTAINS(error("F32", "[0,4611686018427387904,4]", "[0,0]"), "whose size overflows");
   EXPECT_CONTAINS(error("F64", "[2305843009213693952]", "[0,8]"), "whose size overflows");
   EXPECT_CONTAINS(error("F32", "[18446744073709551615]", "[0,8]"), "overflows");
   EXPECT_CONTAINS(error("F32", "[-2]", "[0,8]"), "'shape' is an array of 1, expected an array");

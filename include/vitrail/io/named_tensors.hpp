@@ -120,11 +120,14 @@ class NamedTensors {
 
   /// Throws Error "where: ..." unless bytes and shape agree and every bool is 0 or 1.
   static void check_bytes(const std::string& where, const AnyView& view) {
-    const auto count = view.shape.checked_count();
+    // Zeros do not excuse the other extents: strides are products of some of them.
+    Shape without_zeros;
+    for (const Index extent : view.shape) without_zeros.push_back(std::max<Index>(extent, 1));
+    const auto largest = without_zeros.checked_count();
     const auto element = static_cast<Index>(size_of(view.dtype));
-    if (!count || *count > std::numeric_limits<Index>::max() / element)
+    if (!largest || *largest > std::numeric_limits<Index>::max() / element)
       fail(where, "has shape " + view.shape.to_string() + ", whose size overflows");
-    const auto expected = static_cast<std::uint64_t>(*count * element);
+    const auto expected = static_cast<std::uint64_t>(view.shape.count() * element);
     if (view.bytes.size() != expected)
       fail(where, "has " + std::to_string(view.bytes.size()) + " bytes, " +
                       std::string(name_of(view.dtype)) + " " + view.shape.to_string() + " needs " +

@@ -1,4 +1,4 @@
-#include <vitrail/io/safetensors_index.hpp>
+#include <vitrail/io/sharded_tensors.hpp>
 
 #include "support/io_files.hpp"
 
@@ -19,7 +19,7 @@ class ShardedModel : public ::testing::Test {
     const std::string index =
         folder_.file("model.safetensors.index.json",
                      R"({"metadata":{"total_size":8},"weight_map":)" + weight_map + "}");
-    return error_of([&] { ShardedSafetensors model(index); });
+    return error_of([&] { ShardedTensors model(index); });
   }
 
   TemporaryFolder folder_;
@@ -31,7 +31,7 @@ TEST_F(ShardedModel, OpensEveryShard) {
   const std::string index = folder_.file(
       "model.safetensors.index.json",
       R"({"metadata":{"total_size":12},"weight_map":{"a":"1.safetensors","b":"1.safetensors","c":"2.safetensors"}})");
-  const ShardedSafetensors model(index);
+  const ShardedTensors model(index);
   EXPECT_EQ(model.names(), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(model.shard_count(), 2U);
   EXPECT_EQ(model.metadata().at("total_size"), "12");

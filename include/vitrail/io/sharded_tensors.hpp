@@ -1,32 +1,39 @@
-// A model in several safetensors files, and the index that says which tensor is in which.
+// A model in several files, and the index that says which tensor is in which.
 //
 //   {"metadata": {"total_size": 123}, "weight_map": {"head.weight":
 //   "model-00002-of-00002.safetensors"}}
-#ifndef VITRAIL_IO_SAFETENSORS_INDEX_HPP
-#define VITRAIL_IO_SAFETENSORS_INDEX_HPP
+#ifndef VITRAIL_IO_SHARDED_TENSORS_HPP
+#define VITRAIL_IO_SHARDED_TENSORS_HPP
 
+#include <functional>
 #include <vitrail/io/safetensors.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-class ShardedSafetensors : public NamedTensors {
+class ShardedTensors : public NamedTensors {
  public:
+  using OpenShard = std::function<NamedTensors(const std::string& path)>;
+
   /// Opens `index_path` (usually model.safetensors.index.json) and every shard beside it. Throws
   /// Error when a shard is missing or malformed, when its name is more than a plain file name, or
   /// when a tensor is not exactly where the index says. Tensors of a shard that the index does not
   /// list are part of the model too, unless two shards hold the same one.
-  explicit ShardedSafetensors(const std::string& index_path, const Limits& limits = {});
+  /// `open_shard` opens one file: as safetensors unless the caller knows better (tensor_file.hpp
+  /// does: pytorch_model.bin.index.json has the same form).
+  explicit ShardedTensors(const std::string& index_path, const Limits& limits = {},
+                          const OpenShard& open_shard = {});
 
   [[nodiscard]] std::size_t shard_count() const { return shard_count_; }
 
  private:
-  void add_shard(const Safetensors& shard, const Json& weight_map, const std::string& shard_name,
+  void add_shard(const NamedTensors& shard, const Json& weight_map, const std::string& shard_name,
                  const Limits& limits);
 
   std::size_t shard_count_ = 0;
 };
 
-inline ShardedSafetensors::ShardedSafetensors(const std::string& index_path, const Limits& limits)
+inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limits& limits,
+                                      const OpenShard& open_shard)
     : NamedTensors(index_path) {
   const Json index = read_json(index_path, limits);
   const Json* const weight_map = json_find(index, "weight_map");
@@ -45,8 +52,11 @@ inline ShardedSafetensors::ShardedSafetensors(const std::string& index_path, con
   }
   const auto slash = index_path.find_last_of('/');
   const std::string folder = slash == std::string::npos ? "" : index_path.substr(0, slash + 1);
-  for (const std::string& shard : shards)
-    add_shard(Safetensors(folder + shard, limits), *weight_map, shard, limits);
+  for (const std::string& shard : shards) {
+    const std::string path_of_shard = folder + shard;
+    add_shard(open_shard ? open_shard(path_of_shard) : Safetensors(path_of_shard, limits),
+              *weight_map, shard, limits);
+  }
   shard_count_ = shards.size();
 
   for (const auto& [name, shard] : weight_map->items())
@@ -59,8 +69,8 @@ inline ShardedSafetensors::ShardedSafetensors(const std::string& index_path, con
       set_metadata(key, value.is_string() ? value.get<std::string>() : value.dump());
 }
 
-inline void ShardedSafetensors::add_shard(const Safetensors& shard, const Json& weight_map,
-                                          const std::string& shard_name, const Limits& limits) {
+inline void ShardedTensors::add_shard(const NamedTensors& shard, const Json& weight_map,
+                                      const std::string& shard_name, const Limits& limits) {
   const auto check_place = [&](const std::string& name) {
     const Json* const listed = json_find(weight_map, name);
     if (listed != nullptr && listed->get_ref<const std::string&>() != shard_name)
@@ -82,4 +92,4 @@ inline void ShardedSafetensors::add_shard(const Safetensors& shard, const Json& 
 
 VITRAIL_END_NAMESPACE
 
-#endif  // VITRAIL_IO_SAFETENSORS_INDEX_HPP
+#endif  // VITRAIL_IO_SHARDED_TENSORS_HPP
