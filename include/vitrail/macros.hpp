@@ -59,4 +59,13 @@
 #define VITRAIL_ALWAYS_INLINE inline
 #endif
 
+// Before a loop of known length over registers.
+#if defined(__clang__)
+#define VITRAIL_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define VITRAIL_UNROLL _Pragma("GCC unroll 16")
+#else
+#define VITRAIL_UNROLL
+#endif
+
 #endif  // VITRAIL_MACROS_HPP

@@ -4,7 +4,9 @@
 #define VITRAIL_OPS_LINEAR_HPP
 
 #include <vitrail/ops/activation.hpp>
+#include <vitrail/ops/normalize.hpp>
 #include <vitrail/ops/packed_matrix.hpp>
+#include <vitrail/ops/product.hpp>
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/matrix.hpp>
 
@@ -19,20 +21,26 @@ struct Epilogue {
   MatrixView<const T> residual = {};  // (M, N), may be y itself
 };
 
-/// y (M, N) = residual + scale * activation(x (M, K) W (N, K)^T + bias). Rows of x and y may be
-/// strided; x and y do not overlap. The K products of an element are added in one order, whatever M
-/// and the number of threads.
+namespace detail {
+
+/// The definition, through Eigen; `x` was normalised already.
 template <Scalar T>
-void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
-            MatrixView<T> y, const Context& context) {
-  VITRAIL_ASSERT(x.extent(1) == weight.inputs() && y.extent(1) == weight.outputs(),
-                 "linear: widths do not fit");
-  VITRAIL_ASSERT(x.extent(0) == y.extent(0), "linear: x and y need as many rows");
+void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
+                  MatrixView<T> y, const Context& context) {
   const Index M = x.extent(0);
   const Index N = weight.outputs();
   const Workspace::Scope scope(context.workspace);
   const MatrixView<T> product = context.workspace.template matrix<T>(M, N);
-  as_matrix(product).noalias() = as_matrix(x) * as_matrix(weight.plain()).transpose();
+  if (weight.precision() == Precision::f32) {
+    as_matrix(product).noalias() = as_matrix(x) * as_matrix(weight.plain()).transpose();
+  } else {
+    const MatrixView<T> rounded = context.workspace.template matrix<T>(M, x.extent(1));
+    copy(x, rounded);
+    context.executor.parallel_for(
+        M, [&](Index m) { round_activations(weight.precision(), &rounded(m, 0), x.extent(1)); });
+    as_matrix(product).noalias() =
+        as_matrix(MatrixView<const T>(rounded)) * as_matrix(weight.plain()).transpose();
+  }
   context.executor.parallel_for(M, [&](Index m) {
     const T* residual = epilogue.residual.data() == nullptr ? nullptr : &epilogue.residual(m, 0);
     const T* from = &product(m, 0);
@@ -44,6 +52,53 @@ void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue
       to[n] = residual == nullptr ? value : residual[n] + value;
     }
   });
+}
+
+template <Scalar T>
+void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMatrix<T>& weight,
+            const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
+  VITRAIL_ASSERT(x.extent(1) == weight.inputs() && y.extent(1) == weight.outputs(),
+                 "linear: widths do not fit");
+  VITRAIL_ASSERT(x.extent(0) == y.extent(0), "linear: x and y need as many rows");
+  if constexpr (std::same_as<T, float>) {
+    if (weight.has_panels()) {
+      NormArguments arguments{};
+      if (norm != nullptr) arguments = norm_arguments(*norm);
+      const Finish finish = {.bias = epilogue.bias,
+                             .scale = epilogue.scale,
+                             .residual = epilogue.residual.data(),
+                             .residual_stride = epilogue.residual.stride(0),
+                             .column_scale = weight.panels().column_scale(),
+                             .column_sum = weight.panels().column_sum(),
+                             .rows = nullptr};
+      packed_product(x, norm == nullptr ? nullptr : &arguments, weight.panels(), finish,
+                     epilogue.activation, y, context);
+      return;
+    }
+  }
+  if (norm == nullptr) return plain_linear(x, weight, epilogue, y, context);
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> normalised = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+  normalize_rows(x, *norm, normalised, context);
+  plain_linear(MatrixView<const T>(normalised), weight, epilogue, y, context);
+}
+
+}  // namespace detail
+
+/// y (M, N) = residual + scale * activation(x (M, K) W (N, K)^T + bias). Rows of x and y may be
+/// strided; x and y do not overlap. The K products of an element are added in one order, whatever M
+/// and the number of threads.
+template <Scalar T>
+void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
+            MatrixView<T> y, const Context& context) {
+  detail::linear<T>(x, nullptr, weight, epilogue, y, context);
+}
+
+/// The same with x normalised row by row on its way into the product: one pass over memory less.
+template <Scalar T>
+void linear(MatrixView<const T> x, const NormParameters<T>& norm, const PackedMatrix<T>& weight,
+            const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
+  detail::linear<T>(x, &norm, weight, epilogue, y, context);
 }
 
 VITRAIL_END_NAMESPACE

@@ -3,6 +3,7 @@
 #define VITRAIL_OPS_NORMALIZE_HPP
 
 #include <cmath>
+#include <vitrail/ops/kernels/select.hpp>
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/view.hpp>
 
@@ -38,6 +39,14 @@ void normalize_row(const T* x, Index D, const NormParameters<T>& p, T* y) {
   }
 }
 
+namespace detail {
+
+[[nodiscard]] inline NormArguments norm_arguments(const NormParameters<float>& p) {
+  return {p.gamma, p.beta, p.eps, p.kind == NormKind::rms_norm};
+}
+
+}  // namespace detail
+
 /// Every row of x (M, D) into y (M, D); in place when both are the same view.
 template <Scalar T>
 void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixView<T> y,
@@ -48,7 +57,15 @@ void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixVie
   context.executor.parallel_for(tasks, [&](Index task) {
     const Index end = std::min(x.extent(0), (task + 1) * rows_per_task);
     for (Index row = task * rows_per_task; row < end; ++row) {
-      normalize_row(x.data() + row * x.stride(0), x.extent(1), p, y.data() + row * y.stride(0));
+      const T* from = x.data() + row * x.stride(0);
+      T* to = y.data() + row * y.stride(0);
+      if constexpr (std::same_as<T, float>) {
+        if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+          kernels->normalize(from, x.extent(1), detail::norm_arguments(p), to, 16);
+          continue;
+        }
+      }
+      normalize_row(from, x.extent(1), p, to);
     }
   });
 }

@@ -1,0 +1,97 @@
+// The left side of a product, brought into its tile's format. Included once per instruction set,
+// inside its namespace, by kernels/x86_*.hpp; on its own it is empty.
+#if defined(VITRAIL_KERNEL)
+
+/// The scale and zero point with which -128 ... 127 span the row's values and zero.
+VITRAIL_KERNEL static Quantised quantisation_of(const float* x, Index K) {
+  Floats low = broadcast(0.0F);
+  Floats high = broadcast(0.0F);
+  for (Index i = 0; i < K; i += width) {
+    const Floats value = load_first(x + i, K - i);
+    low = larger(low, subtract(broadcast(0.0F), value));
+    high = larger(high, value);
+  }
+  const float below = largest_of(low);
+  const float span = largest_of(high) + below;
+  const float scale = span > 0 ? span / 255.0F : 1.0F;
+  return {scale, __builtin_rintf(below / scale) - 128.0F, 0};
+}
+
+/// x / scale + zero, rounded, as floats; elements past `count` are zero.
+VITRAIL_KERNEL_INLINE Floats quantise_first(const float* x, Index count, float inverse,
+                                            float zero) {
+  const Floats q = nearest(multiply_add(load_first(x, count), broadcast(inverse), broadcast(zero)));
+  return keep_first(smaller(larger(q, broadcast(-128.0F)), broadcast(127.0F)), count);
+}
+
+/// One row of K floats in blocks of 64 bytes, `block_bytes` apart; the rest of the last block is
+/// zero.
+VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K, std::byte* out,
+                                     Index block_bytes, Quantised* quantised) {
+  const Index block = left_block(format);
+  float inverse = 1;
+  float zero = 0;
+  Floats sum = broadcast(0.0F);  // of whole numbers below 2^24: exact
+  if (format == LeftFormat::s8 || format == LeftFormat::s16) {
+    *quantised = quantisation_of(x, K);
+    inverse = 1.0F / quantised->scale;
+    zero = quantised->zero;
+  }
+  for (Index k = 0; k < K; k += block, x += block, out += block_bytes) {
+    const Index left = K - k;
+    switch (format) {
+      case LeftFormat::f32:
+        for (Index i = 0; i < 16; i += width) {
+          store(reinterpret_cast<float*>(out) + i, load_first(x + i, left - i));
+        }
+        break;
+      case LeftFormat::bf16_wide:
+        for (Index i = 0; i < 16; i += width) {
+          store(reinterpret_cast<float*>(out) + i, rounded_to_bf16(load_first(x + i, left - i)));
+        }
+        break;
+      case LeftFormat::bf16:
+        for (Index i = 0; i < 32; i += width) {
+          store_bf16(out + i * 2, load_first(x + i, left - i));
+        }
+        break;
+      case LeftFormat::s8:
+        for (Index i = 0; i < 64; i += width) {
+          const Floats q = quantise_first(x + i, left - i, inverse, zero);
+          sum = add(sum, q);
+          store_s8(out + i, q);
+        }
+        break;
+      case LeftFormat::s16:
+        for (Index i = 0; i < 32; i += width) {
+          const Floats q = quantise_first(x + i, left - i, inverse, zero);
+          sum = add(sum, q);
+          store_s16_split(out + i * 2, q);
+        }
+        break;
+    }
+  }
+  if (format == LeftFormat::s8 || format == LeftFormat::s16) {
+    quantised->sum = static_cast<std::int32_t>(sum_of(sum));
+  }
+}
+
+/// Sixteen or eight rows at a time, a square of one vector each way.
+VITRAIL_KERNEL static void transpose(const float* x, Index stride, Index rows, Index columns,
+                                     float* out, Index panel_width) {
+  for (Index n = 0; n < panel_width; n += width) {
+    for (Index k = 0; k < columns; k += width) {
+      Floats square[width];
+      for (Index r = 0; r < width; ++r) {
+        square[r] =
+            n + r < rows ? load_first(x + (n + r) * stride + k, columns - k) : broadcast(0.0F);
+      }
+      transpose_square(square);
+      for (Index c = 0; c < width && k + c < columns; ++c) {
+        store(out + (k + c) * panel_width + n, square[c]);
+      }
+    }
+  }
+}
+
+#endif  // VITRAIL_KERNEL

@@ -1,0 +1,74 @@
+// The inner loop of every dense product. Included once per instruction set, inside its namespace,
+// by kernels/x86_*.hpp; on its own it is empty.
+//
+// A tile is Rows x (Vectors * width) accumulators in registers. One step takes one panel row (1, 2
+// or 4 values of K for every output) and the matching four bytes of each left row:
+//
+//            panel row:  b0      b1      b2         (vectors, loaded)
+//   row 0  broadcast a  += a*b0  += a*b1  += a*b2
+//   row 1  broadcast a  += ...
+//
+// Every element adds its products in the order of K, whatever Rows, Vectors and the split of K into
+// calls: results do not depend on the shape of the tile. The loop is left rolled: it then fits the
+// processor's loop buffer, and unrolling it costs 10 % and more.
+#if defined(VITRAIL_KERNEL)
+
+template <class Op, Index Rows, Index Vectors>
+VITRAIL_KERNEL static void tile(const TileArguments& t) {
+  using Sum = typename Op::Sum;
+  constexpr Index block_groups = 16 / Op::parts;  // panel rows per 64 bytes of a left row
+  constexpr auto row_count = static_cast<std::size_t>(Rows);
+  constexpr auto vector_count = static_cast<std::size_t>(Vectors);
+  Sum sums[row_count][vector_count];
+  if (t.first) {
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) sums[r][v] = Op::zero();
+    }
+  } else {
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
+        sums[r][v] = Op::load_sum(t.sums + r * t.row_bytes + v * t.vector_bytes);
+      }
+    }
+  }
+  const std::byte* left = t.left;
+  const std::byte* right = t.right;
+  const std::byte* ahead = t.ahead;
+  for (Index steps = t.steps; steps > 0; steps -= block_groups) {
+    for (Index line = 0; line < t.ahead_lines_per_block; ++line, ahead += 64) {
+      prefetch_far(ahead);
+    }
+    const std::byte* const end =
+        left + (steps < block_groups ? steps : block_groups) * Index{4 * Op::parts};
+    for (const std::byte* a = left; a != end; a += 4 * Op::parts) {
+      VITRAIL_UNROLL for (int part = 0; part < Op::parts; ++part) {
+        typename Op::Right b[vector_count];
+        VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
+          b[v] = Op::right(right + v * vector_bytes, part);
+        }
+        VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+          const std::byte* value = a + r * 64 + part * 4;
+          if (Op::fold_broadcast && r % 3 == 0) {
+            VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
+              Op::add_from_memory(sums[r][v], value, b[v]);
+            }
+          } else {
+            const auto broadcast = Op::left(value);
+            VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
+              Op::add(sums[r][v], broadcast, b[v]);
+            }
+          }
+        }
+      }
+      right += Vectors * vector_bytes;
+    }
+    left += Rows * 64;
+  }
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+    VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
+      Op::store_sum(t.sums + r * t.row_bytes + v * t.vector_bytes, sums[r][v]);
+    }
+  }
+}
+
+#endif  // VITRAIL_KERNEL

@@ -1,0 +1,32 @@
+// The table of kernels for a level, filled at the first use.
+#ifndef VITRAIL_OPS_KERNELS_SELECT_HPP
+#define VITRAIL_OPS_KERNELS_SELECT_HPP
+
+#include <vitrail/ops/kernels/x86_avx2.hpp>
+#include <vitrail/ops/kernels/x86_avx512.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Null for the generic level, which has no kernels: the plain definitions serve.
+[[nodiscard]] inline const Kernels* kernels_for(CpuLevel level) {
+#if VITRAIL_X86
+  static const std::array<Kernels, 5> tables = {
+      avx2::table(CpuLevel::avx2), avx2::table(CpuLevel::avx2_vnni),
+      avx512::table(CpuLevel::avx512), avx512::table(CpuLevel::avx512_vnni),
+      avx512::table(CpuLevel::avx512_bf16)};
+  if (level != CpuLevel::generic) return &tables[static_cast<std::size_t>(level) - 1];
+#endif
+  (void)level;
+  return nullptr;
+}
+
+/// For the level in use now.
+[[nodiscard]] inline const Kernels* kernels() { return kernels_for(cpu_level()); }
+
+}  // namespace detail
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_KERNELS_SELECT_HPP

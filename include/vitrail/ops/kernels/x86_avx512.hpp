@@ -1,0 +1,262 @@
+// The kernels for AVX-512 (F, BW, DQ, VL), with VNNI and BF16 where the processor has them.
+#ifndef VITRAIL_OPS_KERNELS_X86_AVX512_HPP
+#define VITRAIL_OPS_KERNELS_X86_AVX512_HPP
+
+#include <vitrail/ops/kernels/kernels.hpp>
+
+#if VITRAIL_X86
+#include <immintrin.h>
+
+#define VITRAIL_KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
+#define VITRAIL_KERNEL_INLINE VITRAIL_KERNEL __attribute__((always_inline)) static inline
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push  // GCC bug 105593: its own intrinsics read "undefined" registers
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
+VITRAIL_BEGIN_NAMESPACE
+namespace detail::avx512 {
+
+using Floats = __m512;
+using Ints = __m512i;
+inline constexpr Index width = 16;
+inline constexpr Index vector_bytes = 64;
+inline constexpr Index tile_rows = 9;      // 27 accumulators, 3 vectors of the panel, 1 broadcast
+inline constexpr Index panel_vectors = 3;  // 48 outputs
+
+VITRAIL_KERNEL_INLINE __mmask16 first(Index n) {
+  return static_cast<__mmask16>(n >= 16 ? 0xffffU : n <= 0 ? 0U : (1U << n) - 1U);
+}
+VITRAIL_KERNEL_INLINE void prefetch_far(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
+VITRAIL_KERNEL_INLINE Floats broadcast(float x) { return _mm512_set1_ps(x); }
+VITRAIL_KERNEL_INLINE Ints broadcast_int(std::int32_t x) { return _mm512_set1_epi32(x); }
+VITRAIL_KERNEL_INLINE Floats load(const float* p) { return _mm512_loadu_ps(p); }
+VITRAIL_KERNEL_INLINE Ints load_ints(const void* p) { return _mm512_loadu_si512(p); }
+VITRAIL_KERNEL_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
+// Elements past the first n are not touched; they read as zero.
+VITRAIL_KERNEL_INLINE Floats load_first(const float* p, Index n) {
+  return _mm512_maskz_loadu_ps(first(n), p);
+}
+VITRAIL_KERNEL_INLINE void store_first(float* p, Floats x, Index n) {
+  _mm512_mask_storeu_ps(p, first(n), x);
+}
+VITRAIL_KERNEL_INLINE Floats select_first(Floats x, Floats rest, Index n) {
+  return _mm512_mask_blend_ps(first(n), rest, x);
+}
+VITRAIL_KERNEL_INLINE Floats keep_first(Floats x, Index n) {
+  return _mm512_maskz_mov_ps(first(n), x);
+}
+VITRAIL_KERNEL_INLINE Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats smaller(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+VITRAIL_KERNEL_INLINE Floats magnitude(Floats a) { return _mm512_abs_ps(a); }
+VITRAIL_KERNEL_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+VITRAIL_KERNEL_INLINE Floats negative_multiply_add(Floats a, Floats b, Floats c) {
+  return _mm512_fnmadd_ps(a, b, c);
+}
+VITRAIL_KERNEL_INLINE Floats nearest(Floats a) {
+  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VITRAIL_KERNEL_INLINE Floats times_power_of_two(Floats a, Floats n) {
+  return _mm512_scalef_ps(a, n);
+}
+VITRAIL_KERNEL_INLINE Floats where_less(Floats a, Floats b, Floats then, Floats otherwise) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, then);
+}
+VITRAIL_KERNEL_INLINE float sum_of(Floats a) { return _mm512_reduce_add_ps(a); }
+VITRAIL_KERNEL_INLINE float largest_of(Floats a) { return _mm512_reduce_max_ps(a); }
+VITRAIL_KERNEL_INLINE Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+VITRAIL_KERNEL_INLINE Ints subtract_ints(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+
+/// To nearest, ties to even; the lower 16 bits of each element are left as they fall.
+VITRAIL_KERNEL_INLINE Ints round_upper_half(Floats x) {
+  const Ints bits = _mm512_castps_si512(x);
+  const Ints odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), broadcast_int(1));
+  return _mm512_add_epi32(bits, _mm512_add_epi32(odd, broadcast_int(0x7fff)));
+}
+VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
+  return _mm512_castsi512_ps(
+      _mm512_and_si512(round_upper_half(x), broadcast_int(static_cast<int>(0xffff0000U))));
+}
+VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
+}
+VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Floats x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+/// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
+VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Floats x) {
+  const __m256i words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x));
+  const __m256i split = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), split);
+}
+
+VITRAIL_KERNEL_INLINE Floats unpack_low_pairs(Floats a, Floats b) {
+  return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+VITRAIL_KERNEL_INLINE Floats unpack_high_pairs(Floats a, Floats b) {
+  return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+VITRAIL_KERNEL_INLINE void transpose_square(Floats (&m)[width]) {
+  Floats t[16];
+  // Pairs of rows, then pairs of pairs, within 128-bit lanes; then lanes by fours.
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(m[i], m[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(m[i], m[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    m[i] = unpack_low_pairs(t[i], t[i + 2]);
+    m[i + 1] = unpack_high_pairs(t[i], t[i + 2]);
+    m[i + 2] = unpack_low_pairs(t[i + 1], t[i + 3]);
+    m[i + 3] = unpack_high_pairs(t[i + 1], t[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_f32x4(m[i], m[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(m[i], m[i + 4], 0xdd);
+    t[i + 8] = _mm512_shuffle_f32x4(m[i + 8], m[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_f32x4(m[i + 8], m[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 4; ++i) {
+    m[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+    m[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+    m[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+    m[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+  }
+}
+
+#include <vitrail/ops/kernels/body/math.hpp>
+#include <vitrail/ops/kernels/body/pack.hpp>
+#include <vitrail/ops/kernels/body/rows.hpp>
+#include <vitrail/ops/kernels/body/tile.hpp>
+
+// The operations of a tile. Every third row takes its broadcast as a memory operand of the
+// multiply-add: one instruction less per row where loads are free.
+struct FloatSums {
+  using Sum = __m512;
+  VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_ps(); }
+  VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_ps(p); }
+  VITRAIL_KERNEL_INLINE void store_sum(std::byte* p, Sum s) { _mm512_storeu_ps(p, s); }
+};
+struct IntSums {
+  using Sum = __m512i;
+  VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_si512(); }
+  VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_si512(p); }
+  VITRAIL_KERNEL_INLINE void store_sum(std::byte* p, Sum s) { _mm512_storeu_si512(p, s); }
+};
+
+struct F32 : FloatSums {
+  using Right = __m512;
+  static constexpr int parts = 1;
+  static constexpr bool fold_broadcast = true;
+  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_ps(p); }
+  VITRAIL_KERNEL_INLINE __m512 left(const std::byte* p) {
+    return _mm512_set1_ps(*reinterpret_cast<const float*>(p));
+  }
+  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512 a, Right b) { sum = _mm512_fmadd_ps(a, b, sum); }
+  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
+    __asm__("vfmadd231ps %2%{1to16%}, %1, %0"
+            : "+v"(sum)
+            : "v"(b), "m"(*reinterpret_cast<const float*>(p)));
+  }
+};
+
+/// bf16 products without instructions for them: both halves of a pair widened to f32.
+struct Bf16Wide : F32 {
+  static constexpr int parts = 2;
+  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int part) {
+    const __m512i pairs = _mm512_loadu_si512(p);
+    return _mm512_castsi512_ps(
+        part == 0 ? _mm512_slli_epi32(pairs, 16)
+                  : _mm512_and_si512(pairs, broadcast_int(static_cast<int>(0xffff0000U))));
+  }
+};
+
+struct Bf16 : FloatSums {
+  using Right = __m512i;
+  static constexpr int parts = 1;
+  static constexpr bool fold_broadcast = true;
+  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_si512(p); }
+  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
+    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  }
+  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(a));
+  }
+  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
+    __asm__("vdpbf16ps %2%{1to16%}, %1, %0"
+            : "+v"(sum)
+            : "v"(b), "m"(*reinterpret_cast<const std::int32_t*>(p)));
+  }
+};
+
+/// int8 products: unsigned weights times signed activations, which may come from memory.
+struct Int8 : IntSums {
+  using Right = __m512i;
+  static constexpr int parts = 1;
+  static constexpr bool fold_broadcast = true;
+  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_si512(p); }
+  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
+    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  }
+  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(b), "v"(a));
+  }
+  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+            : "+v"(sum)
+            : "v"(b), "m"(*reinterpret_cast<const std::int32_t*>(p)));
+  }
+};
+
+/// int8 products without instructions for them: even and odd bytes as 16-bit numbers, exactly.
+struct Int8Wide : IntSums {
+  using Right = __m512i;
+  static constexpr int parts = 2;
+  static constexpr bool fold_broadcast = false;
+  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int part) {
+    const __m512i bytes = _mm512_loadu_si512(p);
+    return part == 0 ? _mm512_and_si512(bytes, broadcast_int(0x00ff00ff))
+                     : _mm512_srli_epi16(bytes, 8);
+  }
+  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
+    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  }
+  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+  }
+  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
+    add(sum, left(p), b);
+  }
+};
+
+#include <vitrail/ops/kernels/body/table.hpp>
+
+/// The table for `level`, which is one of the AVX-512 levels.
+inline Kernels table(CpuLevel level) {
+  Kernels k = common_table(level);
+  k.bf16 = level >= CpuLevel::avx512_bf16 ? product<Bf16>(LeftFormat::bf16, 2)
+                                          : product<Bf16Wide>(LeftFormat::bf16_wide, 2);
+  k.int8 = level >= CpuLevel::avx512_vnni ? product<Int8>(LeftFormat::s8, 4)
+                                          : product<Int8Wide>(LeftFormat::s16, 4);
+  return k;
+}
+
+}  // namespace detail::avx512
+VITRAIL_END_NAMESPACE
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#undef VITRAIL_KERNEL
+#undef VITRAIL_KERNEL_INLINE
+#endif  // VITRAIL_X86
+
+#endif  // VITRAIL_OPS_KERNELS_X86_AVX512_HPP

@@ -1,0 +1,129 @@
+// Weights in the order in which the kernels read them.
+//
+// The N outputs are cut into panels of `width` (48 for AVX-512, 16 for AVX2). In a panel, one row
+// holds 4 bytes for each output: 1 value of K in f32, 2 in bf16, 4 in int8.
+//
+//   panel 0:  k=0   w[0][0]  w[1][0]  ... w[47][0]          panel 1:  k=0  w[48][0] ...
+//             k=1   w[0][1]  w[1][1]  ... w[47][1]                    ...
+//             ...
+//
+// Outputs past N are zero; the last panel is as many vectors wide as it needs.
+#ifndef VITRAIL_OPS_PANELS_HPP
+#define VITRAIL_OPS_PANELS_HPP
+
+#include <vitrail/ops/kernels/select.hpp>
+#include <vitrail/ops/precision.hpp>
+#include <vitrail/runtime/huge_pages.hpp>
+#include <vitrail/runtime/work_ranges.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+class Panels {
+ public:
+  Panels() = default;
+  /// Empty panels for (N, K) weights.
+  Panels(const Kernels& kernels, Precision precision, Index N, Index K)
+      : kernels_(&kernels), precision_(precision), outputs_(N), inputs_(K) {
+    steps_ = (K + product().step - 1) / product().step;
+    const Index bytes = first_byte(count() - 1) + steps_ * vectors(count() - 1) * vector_bytes();
+    memory_ = AlignedBytes(static_cast<std::size_t>(N == 0 ? 0 : bytes));
+    prefer_huge_pages(memory_.data(), memory_.size());
+    if (precision == Precision::int8) column_values_ = Tensor<float, 2>({2, N});
+  }
+
+  [[nodiscard]] const Kernels& kernels() const { return *kernels_; }
+  [[nodiscard]] const ProductKernels& product() const {
+    return precision_ == Precision::f32    ? kernels_->f32
+           : precision_ == Precision::bf16 ? kernels_->bf16
+                                           : kernels_->int8;
+  }
+  [[nodiscard]] Index outputs() const { return outputs_; }  // N
+  [[nodiscard]] Index inputs() const { return inputs_; }    // K
+  [[nodiscard]] Index steps() const { return steps_; }      // rows of a panel
+  [[nodiscard]] Index width() const { return kernels_->vector * kernels_->panel_vectors; }
+  [[nodiscard]] Index count() const { return (outputs_ + width() - 1) / width(); }
+  /// Vectors in one row of a panel.
+  [[nodiscard]] Index vectors(Index panel) const {
+    if (!product().narrow_panels) return kernels_->panel_vectors;
+    const Index left = outputs_ - panel * width();
+    return std::min(kernels_->panel_vectors, (left + kernels_->vector - 1) / kernels_->vector);
+  }
+  [[nodiscard]] const std::byte* panel(Index panel) const {
+    return memory_.data() + first_byte(panel);
+  }
+  [[nodiscard]] const float* column_scale() const {
+    return column_values_.empty() ? nullptr : column_values_.data();
+  }
+  [[nodiscard]] const float* column_sum() const {
+    return column_values_.empty() ? nullptr : column_values_.data() + outputs_;
+  }
+  [[nodiscard]] std::size_t byte_size() const {
+    return memory_.size() + static_cast<std::size_t>(column_values_.count()) * sizeof(float);
+  }
+
+  /// Fills one panel from its rows of the weights, the first of which is at `rows`.
+  void fill(Index panel, const float* rows, Index stride) {
+    std::byte* out = memory_.data() + first_byte(panel);
+    const Index row_width = vectors(panel) * kernels_->vector;
+    const Index first = panel * width();
+    const Index count = std::min(row_width, outputs_ - first);
+    switch (precision_) {
+      case Precision::f32:
+        kernels_->transpose(rows, stride, count, inputs_, reinterpret_cast<float*>(out), row_width);
+        break;
+      case Precision::bf16: fill_bf16(rows, stride, count, row_width, out); break;
+      case Precision::int8: fill_int8(rows, stride, first, count, row_width, out); break;
+    }
+  }
+
+ private:
+  [[nodiscard]] Index vector_bytes() const { return kernels_->vector * 4; }
+  [[nodiscard]] Index first_byte(Index panel) const { return panel * steps_ * width() * 4; }
+
+  void fill_bf16(const float* rows, Index stride, Index count, Index row_width,
+                 std::byte* out) const {
+    std::memset(out, 0, static_cast<std::size_t>(steps_ * row_width * 4));
+    auto* const values = reinterpret_cast<std::uint16_t*>(out);
+    for (Index n = 0; n < count; ++n) {
+      const float* row = rows + n * stride;
+      for (Index k = 0; k < inputs_; ++k) {
+        values[(k / 2 * row_width + n) * 2 + k % 2] = bf16(row[k]).bits;
+      }
+    }
+  }
+
+  /// As unsigned bytes, w + 128: the instructions multiply unsigned by signed.
+  void fill_int8(const float* rows, Index stride, Index first, Index count, Index row_width,
+                 std::byte* out) {
+    std::memset(out, 0, static_cast<std::size_t>(steps_ * row_width * 4));
+    auto* const values = reinterpret_cast<std::uint8_t*>(out);
+    for (Index n = 0; n < count; ++n) {
+      const float* row = rows + n * stride;
+      const float scale = weight_scale(row, inputs_);
+      int sum = 0;
+      for (Index k = 0; k < inputs_; ++k) {
+        const int q = quantised_weight(row[k], scale);
+        sum += q;
+        values[(k / 4 * row_width + n) * 4 + k % 4] = static_cast<std::uint8_t>(q + 128);
+      }
+      column_values_(0, first + n) = scale;
+      column_values_(1, first + n) = static_cast<float>(sum);
+    }
+  }
+
+  const Kernels* kernels_ = nullptr;
+  Precision precision_ = Precision::f32;
+  Index outputs_ = 0;
+  Index inputs_ = 0;
+  Index steps_ = 0;
+  AlignedBytes memory_;
+  Tensor<float, 2> column_values_;  // int8: (2, N), scale of each output and sum of its weights
+};
+
+}  // namespace detail
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_PANELS_HPP

@@ -1,0 +1,76 @@
+// What products are computed in, and how values are rounded to it: the definition the kernels are
+// held to.
+#ifndef VITRAIL_OPS_PRECISION_HPP
+#define VITRAIL_OPS_PRECISION_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <vitrail/tensor/tensor.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// What products are computed in. Norms, softmax and the residual stream stay in f32 whatever is
+/// chosen here.
+enum class Precision { f32, bf16, int8 };
+
+[[nodiscard]] constexpr std::string_view name_of(Precision precision) {
+  constexpr std::string_view names[] = {"f32", "bf16", "int8"};
+  return names[static_cast<std::size_t>(precision)];
+}
+
+namespace detail {
+
+/// The scale of one row of int8 weights: -127 ... 127 span it, symmetrically.
+template <Scalar T>
+[[nodiscard]] float weight_scale(const T* row, Index K) {
+  float largest = 0;
+  for (Index k = 0; k < K; ++k) largest = std::max(largest, std::abs(static_cast<float>(row[k])));
+  return largest > 0 ? largest / 127.0F : 1.0F;
+}
+template <Scalar T>
+[[nodiscard]] int quantised_weight(T value, float scale) {
+  return static_cast<int>(std::nearbyint(static_cast<float>(value) / scale));
+}
+
+/// A row of weights (K) as the product sees it.
+template <Scalar T>
+void round_weights(Precision precision, T* row, Index K) {
+  if (precision == Precision::bf16) {
+    for (Index k = 0; k < K; ++k) row[k] = static_cast<T>(bf16(static_cast<float>(row[k])));
+  }
+  if (precision == Precision::int8) {
+    const float scale = weight_scale(row, K);
+    for (Index k = 0; k < K; ++k) {
+      row[k] = static_cast<T>(scale) * static_cast<T>(quantised_weight(row[k], scale));
+    }
+  }
+}
+
+/// A row of activations (K) as the product sees it: int8 has one scale and one zero point per row,
+/// so that -128 ... 127 span the row's values and zero.
+template <Scalar T>
+void round_activations(Precision precision, T* row, Index K) {
+  if (precision == Precision::bf16) round_weights(precision, row, K);
+  if (precision == Precision::int8) {
+    float low = 0;
+    float high = 0;
+    for (Index k = 0; k < K; ++k) {
+      low = std::min(low, static_cast<float>(row[k]));
+      high = std::max(high, static_cast<float>(row[k]));
+    }
+    const float scale = high > low ? (high - low) / 255.0F : 1.0F;
+    const float zero = std::nearbyint(-low / scale) - 128.0F;
+    const float inverse = 1.0F / scale;
+    for (Index k = 0; k < K; ++k) {
+      const float q = std::nearbyint(std::fma(static_cast<float>(row[k]), inverse, zero));
+      row[k] = static_cast<T>(scale) * static_cast<T>(std::clamp(q, -128.0F, 127.0F) - zero);
+    }
+  }
+}
+
+}  // namespace detail
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_PRECISION_HPP

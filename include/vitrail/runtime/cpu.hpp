@@ -1,0 +1,169 @@
+// What this processor can do, asked once: which kernels it runs, and how large its caches are.
+//
+// The choice is the best level the processor and the operating system support. One environment
+// variable lowers it, VITRAIL_CPU=generic|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16, read at
+// the first use; code (tests, benches) lowers it for a while with ScopedCpuLevel.
+#ifndef VITRAIL_RUNTIME_CPU_HPP
+#define VITRAIL_RUNTIME_CPU_HPP
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vitrail/error.hpp>
+#include <vitrail/tensor/shape.hpp>
+
+#if (defined(__x86_64__) || defined(__amd64__)) && (defined(__GNUC__) || defined(__clang__))
+#define VITRAIL_X86 1
+#include <cpuid.h>
+#else
+#define VITRAIL_X86 0
+#endif
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// A set of kernels, worst first. Each names the instructions it needs.
+enum class CpuLevel {
+  generic,      // what the compiler was told, through Eigen
+  avx2,         // AVX2 and FMA
+  avx2_vnni,    // and AVX-VNNI: int8 products
+  avx512,       // AVX-512 F, BW, DQ, VL
+  avx512_vnni,  // and AVX512-VNNI: int8 products
+  avx512_bf16,  // and AVX512-BF16: bf16 products
+};
+
+inline constexpr std::array<std::string_view, 6> cpu_level_names = {
+    "generic", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_bf16"};
+
+[[nodiscard]] constexpr std::string_view name_of(CpuLevel level) {
+  return cpu_level_names[static_cast<std::size_t>(level)];
+}
+
+/// What was found out about the machine. Sizes are of one core's view, in bytes.
+struct Cpu {
+  std::array<bool, 6> supports{};  // by CpuLevel
+  CpuLevel best = CpuLevel::generic;
+  Index level1_bytes = Index{32} << 10;  // data
+  Index level2_bytes = Index{1} << 20;
+};
+
+namespace detail {
+
+#if VITRAIL_X86
+/// Which register files the operating system saves (XCR0): bits 1-2 for AVX, 5-7 for AVX-512.
+inline unsigned saved_registers() {
+  unsigned low = 0;
+  unsigned high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+inline void read_cache_sizes(Cpu& cpu) {
+  // Leaf 4 (Intel) and 0x8000001d (AMD) describe one cache per sub-leaf in the same format.
+  for (const unsigned leaf : {0x4U, 0x8000001dU}) {
+    for (unsigned cache = 0; cache < 8; ++cache) {
+      unsigned a = 0, b = 0, c = 0, d = 0;
+      if (__get_cpuid_count(leaf, cache, &a, &b, &c, &d) == 0) break;
+      const unsigned type = a & 31U;  // 1 data, 2 instructions, 3 both
+      if (type == 0) break;
+      const Index bytes = Index{(b >> 22) + 1} * Index{((b >> 12) & 0x3ffU) + 1} *
+                          Index{(b & 0xfffU) + 1} * (Index{c} + 1);
+      const unsigned level = (a >> 5) & 7U;
+      if (level == 1 && type == 1) cpu.level1_bytes = bytes;
+      if (level == 2 && type != 2) cpu.level2_bytes = bytes;
+    }
+  }
+}
+#endif
+
+inline Cpu detect_cpu() {
+  Cpu cpu;
+  cpu.supports[0] = true;
+#if VITRAIL_X86
+  const auto bit = [](unsigned word, unsigned index) { return ((word >> index) & 1U) != 0; };
+  unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0;
+  unsigned a7 = 0, b7 = 0, c7 = 0, d7 = 0;
+  unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0;
+  if (__get_cpuid(1, &a1, &b1, &c1, &d1) == 0 || __get_cpuid_count(7, 0, &a7, &b7, &c7, &d7) == 0) {
+    return cpu;
+  }
+  if (a7 >= 1) __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71);
+  const unsigned saved = bit(c1, 27) ? saved_registers() : 0;
+  const bool saves_ymm = (saved & 0x6U) == 0x6U;
+  const bool saves_zmm = (saved & 0xe6U) == 0xe6U;
+  const bool avx2 = saves_ymm && bit(c1, 28) && bit(c1, 12) && bit(b7, 5);
+  const bool avx512 = avx2 && saves_zmm && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31);
+  const bool avx512_vnni = avx512 && bit(c7, 11);
+  cpu.supports = {true, avx2, avx2 && bit(a71, 4), avx512, avx512_vnni, avx512_vnni && bit(a71, 5)};
+  read_cache_sizes(cpu);
+#endif
+  for (std::size_t level = 0; level < cpu.supports.size(); ++level) {
+    if (cpu.supports[level]) cpu.best = static_cast<CpuLevel>(level);
+  }
+  return cpu;
+}
+
+}  // namespace detail
+
+/// This machine. Thread safety: any number of threads.
+[[nodiscard]] inline const Cpu& cpu() {
+  static const Cpu found = detail::detect_cpu();
+  return found;
+}
+
+/// The level called `name`. Throws Error for a name that is none, or one this processor lacks.
+[[nodiscard]] inline CpuLevel cpu_level_of(std::string_view name, std::string_view where) {
+  for (std::size_t level = 0; level < cpu_level_names.size(); ++level) {
+    if (cpu_level_names[level] != name) continue;
+    if (!cpu().supports[level]) {
+      fail(where, "this processor does not support " + std::string(name));
+    }
+    return static_cast<CpuLevel>(level);
+  }
+  std::string known;
+  for (const std::string_view level : cpu_level_names) known.append(" ").append(level);
+  fail(where, "unknown instruction set \"" + std::string(name) + "\", known:" + known);
+}
+
+namespace detail {
+
+inline std::atomic<int>& cpu_level_override() {
+  static std::atomic<int> level{-1};  // -1: none
+  return level;
+}
+
+inline CpuLevel startup_cpu_level() {
+  const char* name = std::getenv("VITRAIL_CPU");
+  return name == nullptr || *name == '\0' ? cpu().best : cpu_level_of(name, "VITRAIL_CPU");
+}
+
+}  // namespace detail
+
+/// The level that matrices packed from now on and elementwise ops use. Throws Error when
+/// VITRAIL_CPU names none.
+[[nodiscard]] inline CpuLevel cpu_level() {
+  const int forced = detail::cpu_level_override().load(std::memory_order_relaxed);
+  if (forced >= 0) return static_cast<CpuLevel>(forced);
+  static const CpuLevel level = detail::startup_cpu_level();
+  return level;
+}
+
+/// Forces a level until the end of the scope, for the whole process: for tests and benches. Throws
+/// Error when the processor does not support it.
+class ScopedCpuLevel {
+ public:
+  explicit ScopedCpuLevel(CpuLevel level)
+      : before_(detail::cpu_level_override().exchange(
+            static_cast<int>(cpu_level_of(name_of(level), "ScopedCpuLevel")))) {}
+  ScopedCpuLevel(const ScopedCpuLevel&) = delete;
+  ScopedCpuLevel& operator=(const ScopedCpuLevel&) = delete;
+  ~ScopedCpuLevel() { detail::cpu_level_override().store(before_); }
+
+ private:
+  int before_;
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_RUNTIME_CPU_HPP

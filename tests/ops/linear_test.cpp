@@ -1,0 +1,232 @@
+#include <gtest/gtest.h>
+
+#include <support/levels.hpp>
+#include <vitrail/ops/linear.hpp>
+#include <vitrail/runtime/thread_pool.hpp>
+
+namespace {
+
+using namespace vitrail;
+using vitrail_test::as_double;
+using vitrail_test::levels;
+using vitrail_test::RandomMatrix;
+using vitrail_test::Serial;
+
+struct Case {
+  Index M, N, K;
+};
+
+// Tails of rows, outputs and inputs; one row, one output, one input; more than one piece of K.
+const Case cases[] = {{1, 1, 1},     {1, 1000, 192}, {2, 17, 5},      {3, 16, 16},  {7, 48, 64},
+                      {9, 49, 63},   {10, 96, 65},   {13, 31, 129},   {23, 80, 33}, {50, 7, 391},
+                      {197, 33, 96}, {19, 64, 770},  {12, 100, 1537}, {6, 47, 400}};
+
+/// The largest difference between linear<float> and linear<double> on the same numbers.
+template <class SetUp>
+double largest_difference(const Case& c, Precision precision, SetUp set_up) {
+  Serial serial;
+  RandomMatrix<> x(c.M, c.K, 1);
+  RandomMatrix<> w(c.N, c.K, 2, 1, 1.0F / std::sqrt(static_cast<float>(c.K)));
+  RandomMatrix<> columns(2, c.N, 3);
+  RandomMatrix<> rows(c.M, c.N, 4, 5);
+  RandomMatrix<> y(c.M, c.N, 5, 2);
+  const std::vector<float> before = y.values();
+  const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+  Epilogue<float> epilogue;
+  set_up(epilogue, columns.view(), MatrixView<const float>(rows.view()));
+  linear<float>(x.view(), packed, epilogue, y.view(), serial.context);
+
+  auto dx = as_double(x.view());
+  auto dw = as_double(w.view());
+  auto dcolumns = as_double(columns.view());
+  auto drows = as_double(rows.view());
+  Tensor<double, 2> dy({c.M, c.N});
+  const auto dpacked = PackedMatrix<double>::pack(dw.view(), precision, serial.executor);
+  Epilogue<double> depilogue;
+  set_up(depilogue, dcolumns.view(), MatrixView<const double>(drows.view()));
+  linear<double>(dx.view(), dpacked, depilogue, dy.view(), serial.context);
+
+  double largest = 0;
+  for (Index m = 0; m < c.M; ++m) {
+    for (Index n = 0; n < c.N; ++n) {
+      largest = std::max(largest, std::abs(static_cast<double>(y.view()(m, n)) - dy(m, n)));
+    }
+    // The slack between rows is nobody's to write.
+    for (Index i = c.N; i < y.view().stride(0) && m + 1 < c.M; ++i) {
+      const auto at = static_cast<std::size_t>(1 + m * y.view().stride(0) + i);
+      EXPECT_EQ(y.values()[at], before[at]);
+    }
+  }
+  EXPECT_EQ(y.values()[0], before[0]);
+  return largest;
+}
+
+const auto plain = [](auto&, auto, auto) {};
+
+TEST(Linear, EveryLevelAgreesWithDoublesOverOddSizes) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Case& c : cases) {
+      const double difference = largest_difference(c, Precision::f32, plain);
+      EXPECT_LT(difference, 5e-6) << name_of(level) << " " << c.M << " " << c.N << " " << c.K;
+    }
+  }
+}
+
+TEST(Linear, Bf16AgreesWithDoublesOnRoundedNumbers) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Case& c : cases) {
+      const double difference = largest_difference(c, Precision::bf16, plain);
+      EXPECT_LT(difference, 1e-5) << name_of(level) << " " << c.M << " " << c.N << " " << c.K;
+    }
+  }
+}
+
+TEST(Linear, Int8AgreesWithDoublesOnQuantisedNumbers) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Case& c : cases) {
+      const double difference = largest_difference(c, Precision::int8, plain);
+      EXPECT_LT(difference, 2e-5) << name_of(level) << " " << c.M << " " << c.N << " " << c.K;
+    }
+  }
+}
+
+TEST(Linear, EveryEpilogueAgreesWithTheDefinition) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (int kind = 0; kind <= static_cast<int>(Activation::tanh); ++kind) {
+      for (int parts = 0; parts < 8; ++parts) {
+        const auto set_up = [&](auto& epilogue, auto columns, auto rows) {
+          epilogue.activation = static_cast<Activation>(kind);
+          if ((parts & 1) != 0) epilogue.bias = &columns(0, 0);
+          if ((parts & 2) != 0) epilogue.scale = &columns(1, 0);
+          if ((parts & 4) != 0) epilogue.residual = rows;
+        };
+        for (const Precision precision : {Precision::f32, Precision::int8}) {
+          const double difference = largest_difference({11, 53, 40}, precision, set_up);
+          EXPECT_LT(difference, 2e-5)
+              << name_of(level) << " " << name_of(static_cast<Activation>(kind)) << " " << parts;
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, ResidualMayBeTheResultItself) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    Serial serial;
+    RandomMatrix<> x(20, 70, 1);
+    RandomMatrix<> w(60, 70, 2);
+    RandomMatrix<> y(20, 60, 3);
+    const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, serial.executor);
+    Tensor<float, 2> expected({20, 60});
+    linear<float>(x.view(), packed, {.residual = y.view()}, expected.view(), serial.context);
+    linear<float>(x.view(), packed, {.residual = y.view()}, y.view(), serial.context);
+    for (Index m = 0; m < 20; ++m) {
+      for (Index n = 0; n < 60; ++n) EXPECT_EQ(y.view()(m, n), expected(m, n));
+    }
+  }
+}
+
+TEST(Linear, NormalisesOnTheWayIn) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      Serial serial;
+      RandomMatrix<> x(21, 77, 1);
+      RandomMatrix<> w(60, 77, 2);
+      RandomMatrix<> columns(2, 77, 3);
+      const NormParameters<float> norm{&columns.view()(0, 0), &columns.view()(1, 0), 1e-6,
+                                       NormKind::layer_norm};
+      const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+      Tensor<float, 2> normalised({21, 77});
+      Tensor<float, 2> expected({21, 60});
+      Tensor<float, 2> y({21, 60});
+      normalize_rows<float>(x.view(), norm, normalised.view(), serial.context);
+      linear<float>(normalised, packed, {}, expected.view(), serial.context);
+      linear<float>(x.view(), norm, packed, {}, y.view(), serial.context);
+      for (Index i = 0; i < y.count(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
+    }
+  }
+}
+
+TEST(Linear, IsBitEqualForAnyNumberOfThreadsAndAnyBatch) {
+  for (const CpuLevel level : levels()) {
+    if (level == CpuLevel::generic) continue;  // Eigen promises no such thing over M
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      for (const auto& [N, K] : {std::pair<Index, Index>{70, 200}, {290, 777}}) {
+        RandomMatrix<> x(197, K, 1);
+        RandomMatrix<> w(N, K, 2);
+        Serial serial;
+        const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+        Tensor<float, 2> expected({197, N});
+        linear<float>(x.view(), packed, {.activation = Activation::gelu_erf}, expected.view(),
+                      serial.context);
+        for (const int threads : {2, 3, 8}) {
+          ThreadPool pool(threads);
+          Workspace workspace;
+          const Context context{pool, workspace};
+          const auto packed_by_many = PackedMatrix<float>::pack(w.view(), precision, pool);
+          Tensor<float, 2> y({197, N});
+          linear<float>(x.view(), packed_by_many, {.activation = Activation::gelu_erf}, y.view(),
+                        context);
+          EXPECT_EQ(std::memcmp(y.data(), expected.data(),
+                                sizeof(float) * 197 * static_cast<std::size_t>(N)),
+                    0)
+              << name_of(level) << " " << name_of(precision) << " " << threads;
+        }
+        for (const Index M : {Index{1}, Index{2}, Index{5}, Index{50}}) {
+          Tensor<float, 2> y({M, N});
+          linear<float>(x.view().slice(3, 3 + M), packed, {.activation = Activation::gelu_erf},
+                        y.view(), serial.context);
+          EXPECT_EQ(std::memcmp(y.data(), &expected(3, 0),
+                                sizeof(float) * static_cast<std::size_t>(M * N)),
+                    0)
+              << name_of(level) << " " << name_of(precision) << " " << M;
+        }
+      }
+    }
+  }
+}
+
+TEST(PackedMatrix, PacksPieceByPieceFromASource) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      Serial serial;
+      RandomMatrix<> x(5, 60, 1);
+      RandomMatrix<> w(101, 60, 2);
+      const auto whole = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+      const auto source = [&](Index begin, Index end, float* out) {
+        copy(MatrixView<const float>(w.view()).slice(begin, end),
+             MatrixView<float>(out, {end - begin, 60}));
+      };
+      const auto pieces = PackedMatrix<float>::pack(101, 60, source, precision, serial.executor);
+      EXPECT_EQ(pieces.byte_size(), whole.byte_size());
+      Tensor<float, 2> expected({5, 101});
+      Tensor<float, 2> y({5, 101});
+      linear<float>(x.view(), whole, {}, expected.view(), serial.context);
+      linear<float>(x.view(), pieces, {}, y.view(), serial.context);
+      for (Index i = 0; i < y.count(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
+    }
+  }
+}
+
+TEST(PackedMatrix, ServesAtTheLevelItWasPackedFor) {
+  Serial serial;
+  RandomMatrix<> x(5, 60, 1);
+  RandomMatrix<> w(40, 60, 2);
+  const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, serial.executor);
+  Tensor<float, 2> expected({5, 40});
+  linear<float>(x.view(), packed, {}, expected.view(), serial.context);
+  const ScopedCpuLevel scope(CpuLevel::generic);
+  Tensor<float, 2> y({5, 40});
+  linear<float>(x.view(), packed, {}, y.view(), serial.context);
+  for (Index i = 0; i < y.count(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
+}
+
+}  // namespace
