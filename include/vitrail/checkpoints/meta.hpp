@@ -37,7 +37,8 @@ VITRAIL_BEGIN_NAMESPACE
                      image_known, c);
   c.position_rule = PositionRule::huggingface;
   checkpoint.because["position_rule"] = "DeiT's --finetune resamples so";
-  checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
+  if (c.distilled_head)
+    checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
   apply_options(options, checkpoint);
   const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
                        {"interpolation", "bicubic"},
