@@ -1,9 +1,9 @@
 // vitrail verify: a checkpoint against the outputs stored beside it.
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <vitrail/checkpoints/verify.hpp>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/vitrail.hpp>
 
@@ -28,137 +28,31 @@ struct Tally {
   int failed = 0;
 };
 
-/// Outputs that a user acts on: no more than 2e-5 off, and never left out.
-bool is_answer(const std::string& name) {
-  for (const char* part : {"logits", "pooled", "pooler_output", "pre_logits", "embeds"}) {
-    if (name.find(part) != std::string::npos) return true;
-  }
-  return false;
-}
-
-double tolerance_for(const std::string& name, double asked) {
-  return asked > 0 ? asked : is_answer(name) ? 2e-5 : 5e-5;
-}
-
-/// Largest |a - b| over equal shapes, scaled by max(1, largest |b|); infinity where a value is not
-/// a number.
-double difference(const AnyView& found, const AnyView& expected) {
-  Tensor<double, 1> a({found.shape.count()});
-  Tensor<double, 1> b({expected.shape.count()});
-  found.convert_to(a.flat());
-  expected.convert_to(b.flat());
-  double largest = 0;
-  double scale = 1;
-  for (Index i = 0; i < a.count(); ++i) {
-    const double gap = std::abs(a(i) - b(i));
-    largest = std::isnan(gap) ? HUGE_VAL : std::max(largest, gap);
-    scale = std::max(scale, std::abs(b(i)));
-  }
-  return largest / scale;
-}
-
-void report(const std::string& name, const AnyView& found, const AnyView& expected, double asked,
-            Tally& tally) {
-  ++tally.compared;
-  if (!(found.shape == expected.shape)) {
-    ++tally.failed;
-    std::printf("  %-32s FAILED: is %s, expected %s\n", name.c_str(),
-                found.shape.to_string().c_str(), expected.shape.to_string().c_str());
-    return;
-  }
-  const double gap = difference(found, expected);
-  const double allowed = tolerance_for(name, asked);
-  if (gap > allowed) ++tally.failed;
-  std::printf("  %-32s %-18s max |difference| %.2e%s\n", name.c_str(),
-              expected.shape.to_string().c_str(), gap, gap > allowed ? "  FAILED" : "");
-}
-
-void compare(const NamedTensors& expected, const Checkpoint& checkpoint, const Trace& trace,
-             double asked, Tally& tally) {
-  for (const auto& [name, wanted] : expected) {
-    const AnyTensor* found = nullptr;
-    for (const auto& [stage, tensor] : trace.stages()) {
-      if (checkpoint.stage_name(stage) == name) found = &tensor;
-    }
-    if (found != nullptr) {
-      report(name, found->view(), wanted, asked, tally);
-    } else if (is_answer(name)) {
-      ++tally.failed;
-      std::printf("  %-32s FAILED: this model gives no such output\n", name.c_str());
-    } else {
-      std::printf("  %-32s not compared: this model gives no such output\n", name.c_str());
-    }
+void print(const Comparison& c) {
+  if (!c.found) {
+    std::printf("  %-32s %sthis model gives no such output\n", c.name.c_str(),
+                c.ok() ? "not compared: " : "FAILED: ");
+  } else if (!(*c.found == c.expected)) {
+    std::printf("  %-32s FAILED: is %s, expected %s\n", c.name.c_str(),
+                c.found->to_string().c_str(), c.expected.to_string().c_str());
+  } else {
+    std::printf("  %-32s %-18s max |difference| %.2e%s\n", c.name.c_str(),
+                c.expected.to_string().c_str(), c.difference, c.ok() ? "" : "  FAILED");
   }
 }
 
-/// The words of a file's name after "expected" or "input", such as {"zoom", "96x96"}.
-std::vector<std::string> words_of(const fs::path& file, const std::string& stem) {
-  std::vector<std::string> words;
-  std::string rest = file.stem().string().substr(stem.size());
-  for (std::size_t begin = 0; begin < rest.size();) {
-    const std::size_t end = std::min(rest.find('_', begin + 1), rest.size());
-    if (rest[begin] == '_') ++begin;
-    words.push_back(rest.substr(begin, end - begin));
-    begin = end;
-  }
-  return words;
-}
-
-/// The resampler that a file's name asks for, if any.
-std::optional<PositionRule> rule_of(const std::vector<std::string>& words) {
-  constexpr std::pair<const char*, PositionRule> rules[] = {
-      {"zoom", PositionRule::google},
-      {"timmnpz", PositionRule::timm_npz},
-      {"bicubic", PositionRule::torchvision},
-      {"bilinear", PositionRule::torchvision_bilinear}};
-  for (const auto& [word, rule] : rules) {
-    if (std::find(words.begin(), words.end(), word) != words.end()) return rule;
-  }
-  return std::nullopt;
-}
-
-/// The input of an expected file: the one of the same words, else the one whose last word, the
-/// size, is among them.
-fs::path input_for(const fs::path& folder, const std::vector<std::string>& words) {
-  fs::path best;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("input") || entry.path().extension() != ".safetensors") continue;
-    const std::vector<std::string> has = words_of(entry.path(), "input");
-    if (has == words) return entry.path();
-    if (!has.empty() && std::find(words.begin(), words.end(), has.back()) != words.end())
-      best = entry.path();
-  }
-  if (best.empty()) fail(folder.string(), "no input file for these expected outputs");
-  return best;
-}
-
-std::vector<fs::path> expected_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const bool is_expected = entry.path().filename().string().starts_with("expected");
-    if (is_expected && entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  if (files.empty()) fail(folder.string(), "no expected*.safetensors in this folder");
-  return files;
-}
-
-void verify_model(const fs::path& folder, const VerifyOptions& options, Executor& executor,
+void verify_model(const std::string& folder, const VerifyOptions& options, Executor& executor,
                   Tally& tally) {
-  Workspace workspace;
-  for (const fs::path& file : expected_files(folder)) {
-    const std::vector<std::string> words = words_of(file, "expected");
-    LoadOptions load_options = options.model.load_options();
-    load_options.executor = &executor;
-    if (!load_options.position_rule) load_options.position_rule = rule_of(words);
-    const Checkpoint checkpoint = open_checkpoint(folder.string(), load_options);
-    const ViT<float> vit = load_vit<float>(checkpoint, load_options);
-    const TensorFile input = open_tensor_file(input_for(folder, words).string());
-    Trace trace;
-    vit.forward(input.at("pixel_values").to<float, 4>(), {}, {executor, workspace}, &trace);
-    std::printf(" %s\n", file.filename().string().c_str());
-    compare(open_tensor_file(file.string()), checkpoint, trace, options.tolerance, tally);
+  LoadOptions load_options = options.model.load_options();
+  load_options.executor = &executor;
+  std::string file;
+  for (const Comparison& comparison :
+       verify_checkpoint(folder, load_options, executor, options.tolerance)) {
+    if (comparison.file != file) std::printf(" %s\n", comparison.file.c_str());
+    file = comparison.file;
+    print(comparison);
+    tally.compared += comparison.found.has_value() ? 1 : 0;
+    tally.failed += comparison.ok() ? 0 : 1;
   }
 }
 
@@ -174,7 +68,7 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
     Image image = read_image((folder / file).string(), {.apply_exif_orientation = turned});
     ++tally.compared;
     if (!(image.view().shape() == expected.shape) ||
-        difference(AnyTensor(image.view()).view(), expected) != 0) {
+        largest_difference(AnyTensor(image.view()).view(), expected) != 0) {
       ++tally.failed;
       std::printf("  %-32s FAILED: the pixels differ\n", name.c_str());
     }
@@ -195,8 +89,8 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
       const Tensor<float, 3> pixels = preprocess(picture->second, config, executor);
       ++tally.compared;
       const double gap = pixels.shape() == wanted.shape
-                             ? difference(AnyTensor(pixels.view()).view(), wanted)
-                             : HUGE_VAL;
+                             ? largest_difference(AnyTensor(pixels.view()).view(), wanted)
+                             : std::numeric_limits<double>::infinity();
       largest = std::max(largest, gap);
       if (gap > (asked > 0 ? asked : 1e-6)) {
         ++tally.failed;
