@@ -3,28 +3,13 @@
 #ifndef VITRAIL_OPS_ATTENTION_HPP
 #define VITRAIL_OPS_ATTENTION_HPP
 
+#include <vitrail/ops/attention_input.hpp>
+#include <vitrail/ops/attention_tiles.hpp>
 #include <vitrail/ops/softmax.hpp>
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/matrix.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
-
-/// B pictures side by side in the rows. Head a reads columns [a * hd, (a + 1) * hd) of q and k, and
-/// the like of v; the views may be columns of one qkv product. Tq = q.extent(0) / batch queries and
-/// Tk = k.extent(0) / batch keys each.
-template <Scalar T>
-struct AttentionInput {
-  MatrixView<const T> q;             // (B * Tq, A * hd)
-  MatrixView<const T> k;             // (B * Tk, A * hd)
-  MatrixView<const T> v;             // (B * Tk, A * hd)
-  Index batch = 1;                   // B
-  Index heads = 1;                   // A
-  T scale = 1;                       // usually 1 / sqrt(hd)
-  TensorView<const T, 3> bias = {};  // (A, Tq, Tk), added after scaling; empty: none
-
-  [[nodiscard]] Index queries() const { return q.extent(0) / batch; }
-  [[nodiscard]] Index keys() const { return k.extent(0) / batch; }
-};
 
 namespace detail {
 
@@ -52,9 +37,11 @@ void attention_weights(const AttentionInput<T>& in, Index picture, Index head, I
 
 }  // namespace detail
 
-/// out (B * Tq, A * hd): each head's weighted sum of values, heads side by side.
+namespace detail {
+
+/// The definition, through Eigen.
 template <Scalar T>
-void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+void plain_attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
   const Index hd = in.q.extent(1) / in.heads;
   const Index Tq = in.queries();
   const Index Tk = in.keys();
@@ -70,12 +57,30 @@ void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& co
     const Index begin = task % tiles * tile;
     const Index end = std::min(Tq, begin + tile);
     const MatrixView<T> w = weights[task].slice(0, end - begin);
-    detail::attention_weights(in, picture, head, begin, end, w);
+    attention_weights(in, picture, head, begin, end, w);
     const auto v = in.v.columns(head * hd, (head + 1) * hd).slice(picture * Tk, (picture + 1) * Tk);
     const MatrixView<T> o =
         out.columns(head * hd, (head + 1) * hd).slice(picture * Tq + begin, picture * Tq + end);
     as_matrix(o).noalias() = as_matrix(MatrixView<const T>(w)) * as_matrix(v);
   });
+}
+
+}  // namespace detail
+
+/// out (B * Tq, A * hd): each head's weighted sum of values, heads side by side. Bit-equal for any
+/// batch and any number of threads.
+template <Scalar T>
+void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+  VITRAIL_ASSERT(in.q.extent(1) % in.heads == 0 && in.k.extent(1) == in.q.extent(1) &&
+                     in.v.extent(1) == in.q.extent(1) && out.extent(1) == in.q.extent(1),
+                 "attention: widths do not fit");
+  if constexpr (std::same_as<T, float>) {
+    if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+      detail::tiled_attention(*kernels, in, out, context);
+      return;
+    }
+  }
+  detail::plain_attention(in, out, context);
 }
 
 /// The maps themselves, (B, A, Tq, Tk), for whoever wants to look: a second path, so that the first

@@ -4,21 +4,27 @@
 #if defined(VITRAIL_KERNEL)
 
 template <Activation kind>
-VITRAIL_KERNEL static void activate_as(const float* x, Index n, float* y) {
+VITRAIL_KERNEL static void activate_as(const float* x, const float* gate, Index n, float* y) {
   for (Index i = 0; i < n; i += width) {
-    store_first(y + i, activated<kind>(load_first(x + i, n - i)), n - i);
+    Floats value = activated<kind>(load_first(x + i, n - i));
+    if (gate != nullptr) value = multiply(value, load_first(gate + i, n - i));
+    store_first(y + i, value, n - i);
   }
 }
 
-VITRAIL_KERNEL static void activate_row(Activation kind, const float* x, Index n, float* y) {
-  switch (kind) {
-    case Activation::none: return activate_as<Activation::none>(x, n, y);
-    case Activation::gelu_erf: return activate_as<Activation::gelu_erf>(x, n, y);
-    case Activation::gelu_tanh: return activate_as<Activation::gelu_tanh>(x, n, y);
-    case Activation::quick_gelu: return activate_as<Activation::quick_gelu>(x, n, y);
-    case Activation::silu: return activate_as<Activation::silu>(x, n, y);
-    case Activation::relu: return activate_as<Activation::relu>(x, n, y);
-    case Activation::tanh: return activate_as<Activation::tanh>(x, n, y);
+VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, const float* gate,
+                                        Index n, float* y) {
+  switch (activation) {
+#define VITRAIL_ACTIVATE(kind) \
+  case Activation::kind: return activate_as<Activation::kind>(x, gate, n, y)
+    VITRAIL_ACTIVATE(none);
+    VITRAIL_ACTIVATE(gelu_erf);
+    VITRAIL_ACTIVATE(gelu_tanh);
+    VITRAIL_ACTIVATE(quick_gelu);
+    VITRAIL_ACTIVATE(silu);
+    VITRAIL_ACTIVATE(relu);
+    VITRAIL_ACTIVATE(tanh);
+#undef VITRAIL_ACTIVATE
   }
 }
 
@@ -129,9 +135,9 @@ VITRAIL_KERNEL static float exponentials(float* x, Index n, Index block, float s
   return sum_of(total);
 }
 
-VITRAIL_KERNEL static void multiply_row(float* x, Index n, float factor) {
+VITRAIL_KERNEL static void multiply_row(const float* x, Index n, float factor, float* y) {
   for (Index i = 0; i < n; i += width) {
-    store_first(x + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
+    store_first(y + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
   }
 }
 

@@ -19,7 +19,7 @@ void fill_tiles(ProductKernels& product) {
 /// Only full panels: a last panel of fewer outputs is padded.
 template <class Op>
 ProductKernels product(LeftFormat left, Index step) {
-  ProductKernels product{left, step, false, {}};
+  ProductKernels product{left, step, false, {}, saturate<Op>, 12 * width * 2 * step / Op::parts};
   fill_tiles<Op, panel_vectors, tile_rows>(product);
   return product;
 }
@@ -41,6 +41,7 @@ inline Kernels common_table(CpuLevel level) {
   k.multiply = multiply_row;
   k.activate = activate_row;
   k.transpose = transpose;
+  k.copy_rows = copy_rows;
   return k;
 }
 
