@@ -23,7 +23,7 @@ void attention_weights(const AttentionInput<T>& in, Index picture, Index head, I
                      .slice(picture * in.queries() + begin, picture * in.queries() + end);
   const auto k = in.k.columns(head * hd, (head + 1) * hd)
                      .slice(picture * in.keys(), (picture + 1) * in.keys());
-  as_matrix(weights).noalias() = as_matrix(q) * as_matrix(k).transpose();
+  plain_product(q, k, weights);
   for (Index i = 0; i < end - begin; ++i) {
     const std::span<T> row = weights[i].flat();
     for (T& value : row) value *= in.scale;
@@ -51,6 +51,8 @@ void plain_attention(const AttentionInput<T>& in, MatrixView<T> out, const Conte
   const Workspace::Scope scope(context.workspace);
   const TensorView<T, 3> weights(context.workspace.template take<T>(tasks * tile * Tk),
                                  {tasks, tile, Tk});
+  const TensorView<T, 3> turned(context.workspace.template take<T>(tasks * hd * Tk),
+                                {tasks, hd, Tk});
   context.executor.parallel_for(tasks, [&](Index task) {
     const Index picture = task / (in.heads * tiles);
     const Index head = task / tiles % in.heads;
@@ -59,9 +61,13 @@ void plain_attention(const AttentionInput<T>& in, MatrixView<T> out, const Conte
     const MatrixView<T> w = weights[task].slice(0, end - begin);
     attention_weights(in, picture, head, begin, end, w);
     const auto v = in.v.columns(head * hd, (head + 1) * hd).slice(picture * Tk, (picture + 1) * Tk);
+    const MatrixView<T> columns = turned[task];  // v^T
+    for (Index d = 0; d < hd; ++d) {
+      for (Index j = 0; j < Tk; ++j) columns(d, j) = v(j, d);
+    }
     const MatrixView<T> o =
         out.columns(head * hd, (head + 1) * hd).slice(picture * Tq + begin, picture * Tq + end);
-    as_matrix(o).noalias() = as_matrix(MatrixView<const T>(w)) * as_matrix(v);
+    plain_product(MatrixView<const T>(w), MatrixView<const T>(columns), o);
   });
 }
 

@@ -92,7 +92,7 @@ class TiledAttention {
   void run_tile(Index head, Index tile, float* queries, float* scores, float* sums) const {
     const Index begin = tile * Tq_ / tiles_;
     const Index rows = (tile + 1) * Tq_ / tiles_ - begin;
-    const Index padded = padded_tile_rows(rows);
+    const Index padded = padded_tile_rows(rows, kernels_.tile_rows);
     const Index block = padded * 16;  // floats of one block of the tile
     const Index row = head / in_.heads * Tq_ + begin;
     const Index column = head % in_.heads * hd_;

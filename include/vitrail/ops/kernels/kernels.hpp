@@ -58,9 +58,10 @@ using TileFunction = void (*)(const TileArguments&);
 inline constexpr Index most_tile_rows = 9;
 inline constexpr Index most_panel_vectors = 3;
 
-/// The rows a tile of `rows` computes: there are tiles of 1, 2, 4, 6, 8 and 9 rows.
-[[nodiscard]] constexpr Index padded_tile_rows(Index rows) {
-  return rows <= 2 || rows == most_tile_rows ? rows : (rows + 1) / 2 * 2;
+/// The rows a tile of `rows` computes where a tile has at most `most`: there are tiles of 1, 4, 8
+/// and 9 rows, or of 1, 4 and 6.
+[[nodiscard]] constexpr Index padded_tile_rows(Index rows, Index most) {
+  return rows <= 1 ? 1 : rows <= 4 ? 4 : rows < most ? most / 2 * 2 : most;
 }
 
 /// One precision on one instruction set.

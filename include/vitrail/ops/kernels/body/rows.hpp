@@ -4,31 +4,6 @@
 #if defined(VITRAIL_KERNEL)
 
 template <Activation kind>
-VITRAIL_KERNEL static void activate_as(const float* x, const float* gate, Index n, float* y) {
-  for (Index i = 0; i < n; i += width) {
-    Floats value = activated<kind>(load_first(x + i, n - i));
-    if (gate != nullptr) value = multiply(value, load_first(gate + i, n - i));
-    store_first(y + i, value, n - i);
-  }
-}
-
-VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, const float* gate,
-                                        Index n, float* y) {
-  switch (activation) {
-#define VITRAIL_ACTIVATE(kind) \
-  case Activation::kind: return activate_as<Activation::kind>(x, gate, n, y)
-    VITRAIL_ACTIVATE(none);
-    VITRAIL_ACTIVATE(gelu_erf);
-    VITRAIL_ACTIVATE(gelu_tanh);
-    VITRAIL_ACTIVATE(quick_gelu);
-    VITRAIL_ACTIVATE(silu);
-    VITRAIL_ACTIVATE(relu);
-    VITRAIL_ACTIVATE(tanh);
-#undef VITRAIL_ACTIVATE
-  }
-}
-
-template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
                                      Index columns, const Finish& f, float* y, Index y_stride) {
   for (Index r = 0; r < rows; ++r) {
@@ -37,7 +12,7 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
     float* to = y + r * y_stride;
     for (Index i = 0; i < columns; i += width) {
       const Index left = columns - i;
-      Floats value = load(from + i);
+      Floats value = load_first(from + i, left);
       if (f.bias != nullptr) value = add(value, load_first(f.bias + i, left));
       value = activated<kind>(value);
       if (f.scale != nullptr) value = multiply(value, load_first(f.scale + i, left));
@@ -82,6 +57,14 @@ VITRAIL_KERNEL static void finish_tile(Activation activation, float* sums, Index
     VITRAIL_FINISH(tanh);
 #undef VITRAIL_FINISH
   }
+}
+
+/// The end of a product of one row that has its gate for a scale.
+VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, const float* gate,
+                                        Index n, float* y) {
+  Finish finish{};
+  finish.scale = gate;
+  finish_tile(activation, const_cast<float*>(x), n, 1, n, finish, y, n);
 }
 
 /// The place of element i in a row stored in blocks of 16.
