@@ -80,7 +80,7 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   const Index K = weight.inputs();
   const Index begin = plan.tile_begin(tile, M);
   const Index rows = plan.tile_begin(tile + 1, M) - begin;
-  const Index padded = padded_tile_rows(rows);
+  const Index padded = padded_tile_rows(rows, kernels.tile_rows);
   for (Index r = 0; r < padded; ++r) {
     std::byte* out = left.tiles + tile * plan.tile_bytes + r * 64;
     if (r >= rows) {  // a row that the tile computes and nobody reads
@@ -143,7 +143,8 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
       if (plan.pieces > 1) at += (tile - first_tile) * kernels.tile_rows * weight.width();
       if (ahead >= ahead_end) ahead_lines = 0;
       product.tile[vectors][rows]({
-          .left = left.tiles + tile * plan.tile_bytes + first_block * padded_tile_rows(rows) * 64,
+          .left = left.tiles + tile * plan.tile_bytes +
+                  first_block * padded_tile_rows(rows, kernels.tile_rows) * 64,
           .right = weight.panel(panel) + first_step * panel_row_bytes,
           .steps = std::min(weight.steps(), last_block * block_steps) - first_step,
           .sums = reinterpret_cast<std::byte*>(at),

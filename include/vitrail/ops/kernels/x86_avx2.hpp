@@ -220,6 +220,7 @@ struct Int8Wide : Int8 {
   }
 };
 
+#include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/table.hpp>
 
 /// The table for `level`, which is one of the AVX2 levels.

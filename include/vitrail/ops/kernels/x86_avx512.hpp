@@ -237,6 +237,7 @@ struct Int8Wide : IntSums {
   }
 };
 
+#include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/table.hpp>
 
 /// The table for `level`, which is one of the AVX-512 levels.

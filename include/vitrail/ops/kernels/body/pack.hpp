@@ -94,4 +94,14 @@ VITRAIL_KERNEL static void transpose(const float* x, Index stride, Index rows, I
   }
 }
 
+/// Rows as they are, at another distance, zero past `columns`.
+VITRAIL_KERNEL static void copy_rows(const float* x, Index stride, Index rows, Index columns,
+                                     float* out, Index panel_width) {
+  for (Index r = 0; r < rows; ++r) {
+    for (Index n = 0; n < panel_width; n += width) {
+      store(out + r * panel_width + n, load_first(x + r * stride + n, columns - n));
+    }
+  }
+}
+
 #endif  // VITRAIL_KERNEL

@@ -4,25 +4,6 @@
 #if defined(VITRAIL_KERNEL)
 
 template <Activation kind>
-VITRAIL_KERNEL static void activate_as(const float* x, Index n, float* y) {
-  for (Index i = 0; i < n; i += width) {
-    store_first(y + i, activated<kind>(load_first(x + i, n - i)), n - i);
-  }
-}
-
-VITRAIL_KERNEL static void activate_row(Activation kind, const float* x, Index n, float* y) {
-  switch (kind) {
-    case Activation::none: return activate_as<Activation::none>(x, n, y);
-    case Activation::gelu_erf: return activate_as<Activation::gelu_erf>(x, n, y);
-    case Activation::gelu_tanh: return activate_as<Activation::gelu_tanh>(x, n, y);
-    case Activation::quick_gelu: return activate_as<Activation::quick_gelu>(x, n, y);
-    case Activation::silu: return activate_as<Activation::silu>(x, n, y);
-    case Activation::relu: return activate_as<Activation::relu>(x, n, y);
-    case Activation::tanh: return activate_as<Activation::tanh>(x, n, y);
-  }
-}
-
-template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
                                      Index columns, const Finish& f, float* y, Index y_stride) {
   for (Index r = 0; r < rows; ++r) {
@@ -31,7 +12,7 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
     float* to = y + r * y_stride;
     for (Index i = 0; i < columns; i += width) {
       const Index left = columns - i;
-      Floats value = load(from + i);
+      Floats value = load_first(from + i, left);
       if (f.bias != nullptr) value = add(value, load_first(f.bias + i, left));
       value = activated<kind>(value);
       if (f.scale != nullptr) value = multiply(value, load_first(f.scale + i, left));
@@ -76,6 +57,14 @@ VITRAIL_KERNEL static void finish_tile(Activation activation, float* sums, Index
     VITRAIL_FINISH(tanh);
 #undef VITRAIL_FINISH
   }
+}
+
+/// The end of a product of one row that has its gate for a scale.
+VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, const float* gate,
+                                        Index n, float* y) {
+  Finish finish{};
+  finish.scale = gate;
+  finish_tile(activation, const_cast<float*>(x), n, 1, n, finish, y, n);
 }
 
 /// The place of element i in a row stored in blocks of 16.
@@ -129,9 +118,9 @@ VITRAIL_KERNEL static float exponentials(float* x, Index n, Index block, float s
   return sum_of(total);
 }
 
-VITRAIL_KERNEL static void multiply_row(float* x, Index n, float factor) {
+VITRAIL_KERNEL static void multiply_row(const float* x, Index n, float factor, float* y) {
   for (Index i = 0; i < n; i += width) {
-    store_first(x + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
+    store_first(y + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
   }
 }
 
