@@ -1,4 +1,5 @@
 # Warnings for our own tests, benches and examples; never exported.
+include_guard(GLOBAL)
 add_library(vitrail_warnings INTERFACE)
 target_compile_options(vitrail_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual

@@ -2,8 +2,8 @@
 // each unit tile by tile.
 //
 //   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2)
-//   2. a unit is one panel of weights against one group of tiles: the group stays in the second
-//      cache while panel after panel passes by, and the next panel is fetched meanwhile
+//   2. a unit is one panel of weights against one group of tiles, all of them if M is small; the
+//      next panel is fetched meanwhile
 //   3. in a unit K is cut into pieces, so that a piece of the panel stays in the first cache while
 //      all tiles of the group use it; the epilogue runs on each tile that has seen all of K
 //
@@ -48,10 +48,11 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   // Accumulators are worth reloading every 24 blocks (384 steps of f32).
   constexpr Index piece = 24;
   plan.pieces = (plan.blocks + piece - 1) / piece;
-  // A group fits well into the second cache, and its accumulators into a part of it.
-  const Index in_cache = std::max(
-      Index{1}, std::min(cpu().level2_bytes * 5 / 8 / plan.tile_bytes,
-                         (Index{64} << 10) / (rows * weight.width() * Index{sizeof(float)})));
+  // The accumulators of a group fit into a part of the second cache. The rows themselves need not:
+  // they pass by once per panel, in order, while a larger group would read its panel less often.
+  const Index in_cache = plan.pieces == 1
+                             ? plan.tiles
+                             : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
   const Index fewest = (plan.tiles + in_cache - 1) / in_cache;
   // More groups if that shares the units out evenly.
   plan.groups = fewest;
