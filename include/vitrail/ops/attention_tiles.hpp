@@ -113,6 +113,10 @@ class TiledAttention {
           .first = true,
           .ahead = nullptr,
           .ahead_lines_per_block = 0,
+          .near = nullptr,
+          .near_stride = 0,
+          .near_rows = 0,
+          .near_rows_per_block = 0,
       });
     }
     float inverse[most_tile_rows];
@@ -134,6 +138,10 @@ class TiledAttention {
           .first = true,
           .ahead = nullptr,
           .ahead_lines_per_block = 0,
+          .near = nullptr,
+          .near_stride = 0,
+          .near_rows = 0,
+          .near_rows_per_block = 0,
       });
       for (Index r = 0; r < rows; ++r) {
         kernels_.multiply(sums + r * stride, std::min(width(), hd_ - d), inverse[r],

@@ -52,6 +52,10 @@ struct TileArguments {
   bool first;                   // sums start at zero; otherwise they go on from what is there
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block
+  const std::byte* near;        // rows to have in the first cache at the end, a vector row each
+  Index near_stride;            // bytes from one to the next
+  Index near_rows;              // so many
+  Index near_rows_per_block;    //
 };
 using TileFunction = void (*)(const TileArguments&);
 
@@ -105,9 +109,9 @@ struct Kernels {
   Index tile_rows;      // most rows of a tile
   Index panel_vectors;  // most vectors of a panel
   ProductKernels f32, bf16, int8;
-  /// Tile of sums (rows, columns) to y; `sums` is overwritten.
-  void (*finish)(Activation activation, float* sums, Index sums_stride, Index rows, Index columns,
-                 const Finish& finish, float* y, Index y_stride);
+  /// Tile of sums (rows, columns; int8: of integers) to y.
+  void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
+                 Index columns, const Finish& finish, float* y, Index y_stride);
   /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
                     Quantised* quantised);

@@ -3,47 +3,53 @@
 // on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
+/// Column by column of vectors, so that what belongs to a column is loaded once per tile.
+///
+/// int8 sums first become what they stand for. The weights were stored as w + 128, so that a sum is
+/// sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
 template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
-                                     Index columns, const Finish& f, float* y, Index y_stride) {
-  for (Index r = 0; r < rows; ++r) {
-    const float* from = sums + r * sums_stride;
-    const float* residual = f.residual + r * f.residual_stride;
-    float* to = y + r * y_stride;
-    for (Index i = 0; i < columns; i += width) {
-      const Index left = columns - i;
-      Floats value = load_first(from + i, left);
-      if (f.bias != nullptr) value = add(value, load_first(f.bias + i, left));
-      value = activated<kind>(value);
-      if (f.scale != nullptr) value = multiply(value, load_first(f.scale + i, left));
-      if (f.residual != nullptr) value = add(value, load_first(residual + i, left));
-      store_first(to + i, value, left);
+                                     Index columns, const Finish& finish, float* y,
+                                     Index y_stride) {
+  const Finish f = finish;  // a copy: no store through y can change it
+  const bool integers = f.rows != nullptr;
+  const bool scaled = f.scale != nullptr;
+  for (Index i = 0; i < columns; i += width) {
+    const Index left = columns - i;
+    const Floats none = broadcast(0.0F);
+    const Floats bias = f.bias == nullptr ? none : load_first(f.bias + i, left);
+    const Floats scale = scaled ? load_first(f.scale + i, left) : none;
+    const Floats column_scale = integers ? load_first(f.column_scale + i, left) : none;
+    const Floats column_sum = integers ? load_first(f.column_sum + i, left) : none;
+    const float* from = sums + i;
+    const float* residual = f.residual == nullptr ? nullptr : f.residual + i;
+    float* to = y + i;
+    for (Index r = 0; r < rows; ++r) {
+      Floats value;
+      if (integers) {
+        const Quantised& q = f.rows[r];
+        value = to_floats(subtract_ints(load_ints(from), broadcast_int(128 * q.sum)));
+        value = negative_multiply_add(broadcast(q.zero), column_sum, value);
+        value = multiply(value, multiply(broadcast(q.scale), column_scale));
+      } else {
+        value = load_first(from, left);
+      }
+      value = activated<kind>(add(value, bias));
+      if (scaled) value = multiply(value, scale);
+      if (residual != nullptr) {
+        value = add(value, load_first(residual, left));
+        residual += f.residual_stride;
+      }
+      store_first(to, value, left);
+      from += sums_stride;
+      to += y_stride;
     }
   }
 }
 
-/// int8 sums to what they stand for. The weights were stored as w + 128, so that a sum is
-/// sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
-VITRAIL_KERNEL static void dequantise(float* sums, Index sums_stride, Index rows, Index columns,
-                                      const Finish& f) {
-  for (Index r = 0; r < rows; ++r) {
-    const Ints shift = broadcast_int(128 * f.rows[r].sum);
-    const Floats zero = broadcast(f.rows[r].zero);
-    const Floats scale = broadcast(f.rows[r].scale);
-    for (Index i = 0; i < columns; i += width) {
-      float* at = sums + r * sums_stride + i;
-      const Floats sum = to_floats(subtract_ints(load_ints(at), shift));
-      const Floats offset = load_first(f.column_sum + i, columns - i);
-      const Floats factor = multiply(scale, load_first(f.column_scale + i, columns - i));
-      store(at, multiply(negative_multiply_add(zero, offset, sum), factor));
-    }
-  }
-}
-
-VITRAIL_KERNEL static void finish_tile(Activation activation, float* sums, Index sums_stride,
+VITRAIL_KERNEL static void finish_tile(Activation activation, const float* sums, Index sums_stride,
                                        Index rows, Index columns, const Finish& f, float* y,
                                        Index y_stride) {
-  if (f.rows != nullptr) dequantise(sums, sums_stride, rows, columns, f);
   switch (activation) {
 #define VITRAIL_FINISH(kind) \
   case Activation::kind:     \
@@ -64,7 +70,7 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
                                         Index n, float* y) {
   Finish finish{};
   finish.scale = gate;
-  finish_tile(activation, const_cast<float*>(x), n, 1, n, finish, y, n);
+  finish_tile(activation, x, n, 1, n, finish, y, n);
 }
 
 /// The place of element i in a row stored in blocks of 16.
