@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <vitrail/checkpoints/verify.hpp>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/vitrail.hpp>
 
@@ -19,7 +20,8 @@ using namespace vitrail;
 struct VerifyOptions {
   ModelOptions model;
   std::vector<std::string> folders;
-  double tolerance = 0;  // 0: 2e-5 on logits and pooled features, 5e-5 elsewhere
+  bool table = false;
+  double tolerance = 0;  // as verify_folder takes it
 };
 
 /// What one folder has come to.
@@ -28,137 +30,40 @@ struct Tally {
   int failed = 0;
 };
 
-/// Outputs that a user acts on: no more than 2e-5 off, and never left out.
-bool is_answer(const std::string& name) {
-  for (const char* part : {"logits", "pooled", "pooler_output", "pre_logits", "embeds"}) {
-    if (name.find(part) != std::string::npos) return true;
-  }
-  return false;
-}
+/// One line of a table in markdown: publisher, model, tensors, largest difference.
+struct Row {
+  std::string folder;
+  VerifyResult result;
+};
 
-double tolerance_for(const std::string& name, double asked) {
-  return asked > 0 ? asked : is_answer(name) ? 2e-5 : 5e-5;
-}
-
-/// Largest |a - b| over equal shapes, scaled by max(1, largest |b|); infinity where a value is not
-/// a number.
-double difference(const AnyView& found, const AnyView& expected) {
-  Tensor<double, 1> a({found.shape.count()});
-  Tensor<double, 1> b({expected.shape.count()});
-  found.convert_to(a.flat());
-  expected.convert_to(b.flat());
-  double largest = 0;
-  double scale = 1;
-  for (Index i = 0; i < a.count(); ++i) {
-    const double gap = std::abs(a(i) - b(i));
-    largest = std::isnan(gap) ? HUGE_VAL : std::max(largest, gap);
-    scale = std::max(scale, std::abs(b(i)));
-  }
-  return largest / scale;
-}
-
-void report(const std::string& name, const AnyView& found, const AnyView& expected, double asked,
-            Tally& tally) {
-  ++tally.compared;
-  if (!(found.shape == expected.shape)) {
-    ++tally.failed;
-    std::printf("  %-32s FAILED: is %s, expected %s\n", name.c_str(),
-                found.shape.to_string().c_str(), expected.shape.to_string().c_str());
-    return;
-  }
-  const double gap = difference(found, expected);
-  const double allowed = tolerance_for(name, asked);
-  if (gap > allowed) ++tally.failed;
-  std::printf("  %-32s %-18s max |difference| %.2e%s\n", name.c_str(),
-              expected.shape.to_string().c_str(), gap, gap > allowed ? "  FAILED" : "");
-}
-
-void compare(const NamedTensors& expected, const Checkpoint& checkpoint, const Trace& trace,
-             double asked, Tally& tally) {
-  for (const auto& [name, wanted] : expected) {
-    const AnyTensor* found = nullptr;
-    for (const auto& [stage, tensor] : trace.stages()) {
-      if (checkpoint.stage_name(stage) == name) found = &tensor;
-    }
-    if (found != nullptr) {
-      report(name, found->view(), wanted, asked, tally);
-    } else if (is_answer(name)) {
-      ++tally.failed;
-      std::printf("  %-32s FAILED: this model gives no such output\n", name.c_str());
+void print(const VerifyResult& result, bool table, Tally& tally) {
+  std::string file;
+  for (const Verdict& verdict : result.verdicts) {
+    if (verdict.problem.empty() || verdict.failed) ++tally.compared;
+    if (verdict.failed) ++tally.failed;
+    if (table) continue;
+    if (verdict.file != file) std::printf(" %s\n", verdict.file.c_str());
+    file = verdict.file;
+    if (!verdict.problem.empty()) {
+      std::printf("  %-32s %s: %s\n", verdict.name.c_str(),
+                  verdict.failed ? "FAILED" : "not compared", verdict.problem.c_str());
     } else {
-      std::printf("  %-32s not compared: this model gives no such output\n", name.c_str());
+      std::printf("  %-32s %-18s max |difference| %.2e%s\n", verdict.name.c_str(),
+                  verdict.shape.to_string().c_str(), verdict.difference,
+                  verdict.failed ? "  FAILED" : "");
     }
   }
 }
 
-/// The words of a file's name after "expected" or "input", such as {"zoom", "96x96"}.
-std::vector<std::string> words_of(const fs::path& file, const std::string& stem) {
-  std::vector<std::string> words;
-  std::string rest = file.stem().string().substr(stem.size());
-  for (std::size_t begin = 0; begin < rest.size();) {
-    const std::size_t end = std::min(rest.find('_', begin + 1), rest.size());
-    if (rest[begin] == '_') ++begin;
-    words.push_back(rest.substr(begin, end - begin));
-    begin = end;
-  }
-  return words;
-}
-
-/// The resampler that a file's name asks for, if any.
-std::optional<PositionRule> rule_of(const std::vector<std::string>& words) {
-  constexpr std::pair<const char*, PositionRule> rules[] = {
-      {"zoom", PositionRule::google},
-      {"timmnpz", PositionRule::timm_npz},
-      {"bicubic", PositionRule::torchvision},
-      {"bilinear", PositionRule::torchvision_bilinear}};
-  for (const auto& [word, rule] : rules) {
-    if (std::find(words.begin(), words.end(), word) != words.end()) return rule;
-  }
-  return std::nullopt;
-}
-
-/// The input of an expected file: the one of the same words, else the one whose last word, the
-/// size, is among them.
-fs::path input_for(const fs::path& folder, const std::vector<std::string>& words) {
-  fs::path best;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("input") || entry.path().extension() != ".safetensors") continue;
-    const std::vector<std::string> has = words_of(entry.path(), "input");
-    if (has == words) return entry.path();
-    if (!has.empty() && std::find(words.begin(), words.end(), has.back()) != words.end())
-      best = entry.path();
-  }
-  if (best.empty()) fail(folder.string(), "no input file for these expected outputs");
-  return best;
-}
-
-std::vector<fs::path> expected_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const bool is_expected = entry.path().filename().string().starts_with("expected");
-    if (is_expected && entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  if (files.empty()) fail(folder.string(), "no expected*.safetensors in this folder");
-  return files;
-}
-
-void verify_model(const fs::path& folder, const VerifyOptions& options, Executor& executor,
-                  Tally& tally) {
-  Workspace workspace;
-  for (const fs::path& file : expected_files(folder)) {
-    const std::vector<std::string> words = words_of(file, "expected");
-    LoadOptions load_options = options.model.load_options();
-    load_options.executor = &executor;
-    if (!load_options.position_rule) load_options.position_rule = rule_of(words);
-    const Checkpoint checkpoint = open_checkpoint(folder.string(), load_options);
-    const ViT<float> vit = load_vit<float>(checkpoint, load_options);
-    const TensorFile input = open_tensor_file(input_for(folder, words).string());
-    Trace trace;
-    vit.forward(input.at("pixel_values").to<float, 4>(), {}, {executor, workspace}, &trace);
-    std::printf(" %s\n", file.filename().string().c_str());
-    compare(open_tensor_file(file.string()), checkpoint, trace, options.tolerance, tally);
+void print_table(const std::vector<Row>& rows) {
+  std::printf("| publisher | model | case | tensors | largest difference |\n");
+  std::printf("| --- | --- | --- | ---: | ---: |\n");
+  for (const Row& row : rows) {
+    const auto compared = std::count_if(row.result.verdicts.begin(), row.result.verdicts.end(),
+                                        [](const Verdict& v) { return v.problem.empty(); });
+    std::printf("| %s | %s | %s | %td | %.1e%s |\n", row.result.publisher.c_str(),
+                row.result.architecture.c_str(), row.folder.c_str(), compared,
+                row.result.largest_difference(), row.result.failures() > 0 ? " **fails**" : "");
   }
 }
 
@@ -174,7 +79,7 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
     Image image = read_image((folder / file).string(), {.apply_exif_orientation = turned});
     ++tally.compared;
     if (!(image.view().shape() == expected.shape) ||
-        difference(AnyTensor(image.view()).view(), expected) != 0) {
+        largest_difference(AnyTensor(image.view()).view(), expected) != 0) {
       ++tally.failed;
       std::printf("  %-32s FAILED: the pixels differ\n", name.c_str());
     }
@@ -195,7 +100,7 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
       const Tensor<float, 3> pixels = preprocess(picture->second, config, executor);
       ++tally.compared;
       const double gap = pixels.shape() == wanted.shape
-                             ? difference(AnyTensor(pixels.view()).view(), wanted)
+                             ? largest_difference(AnyTensor(pixels.view()).view(), wanted)
                              : HUGE_VAL;
       largest = std::max(largest, gap);
       if (gap > (asked > 0 ? asked : 1e-6)) {
@@ -212,9 +117,10 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
 int verify(const VerifyOptions& options) {
   const std::unique_ptr<Executor> executor = make_executor(options.model.threads);
   std::vector<std::string> failures;
+  std::vector<Row> rows;
   for (const std::string& folder : options.folders) {
     Tally tally;
-    std::printf("%s\n", folder.c_str());
+    if (!options.table) std::printf("%s\n", folder.c_str());
     try {
       if (!fs::is_directory(folder)) fail(folder, "is no folder");
       const fs::path config = fs::path(folder) / "config.json";
@@ -222,7 +128,11 @@ int verify(const VerifyOptions& options) {
       if (const Json* recipes = json_find(json, "pipelines")) {
         verify_pictures(folder, *recipes, options.tolerance, *executor, tally);
       } else {
-        verify_model(folder, options, *executor, tally);
+        Row row{fs::path(folder).lexically_normal().filename().string(), {}};
+        row.result =
+            verify_folder(folder, options.model.load_options(), options.tolerance, *executor);
+        print(row.result, options.table, tally);
+        rows.push_back(std::move(row));
       }
       if (tally.failed > 0)
         failures.push_back(folder + ": " + std::to_string(tally.failed) + " of " +
@@ -232,9 +142,12 @@ int verify(const VerifyOptions& options) {
     }
     std::fflush(stdout);
   }
+  if (options.table) print_table(rows);
   for (const std::string& failure : failures) std::cerr << "vitrail: " << failure << '\n';
-  std::printf("%zu of %zu folders agree\n", options.folders.size() - failures.size(),
-              options.folders.size());
+  if (!options.table) {
+    std::printf("%zu of %zu folders agree\n", options.folders.size() - failures.size(),
+                options.folders.size());
+  }
   return failures.empty() ? 0 : 1;
 }
 
@@ -257,5 +170,6 @@ void add_verify(CLI::App& app, int& exit_code) {
                    "Largest difference, relative to max(1, largest value); default 2e-5 on logits "
                    "and pooled features, 5e-5 elsewhere")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--table", options->table, "Print a table in markdown, a line for each folder");
   command->callback([options, &exit_code] { exit_code = verify(*options); });
 }
