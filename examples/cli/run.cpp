@@ -1,6 +1,7 @@
 // vitrail run: tensors in, every stage's tensor out.
 
 #include <iostream>
+#include <vitrail/checkpoints/stages.hpp>
 #include <vitrail/vitrail.hpp>
 
 #include "commands.hpp"
@@ -27,13 +28,13 @@ int run(const RunOptions& options) {
   }
   const Tensor<float, 4> pixels = view.to<float, 4>();
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
-  const ViT<float> vit = load_vit<float>(checkpoint, load_options);
+  const auto model = load_model<float>(checkpoint, load_options);
   Workspace workspace;
   Trace trace;
-  vit.forward(pixels, {}, {*executor, workspace}, &trace);
+  model.forward(pixels, {}, {*executor, workspace}, &trace);
   std::vector<NamedTensor> tensors;
-  for (const auto& [name, tensor] : trace.stages())
-    tensors.push_back({checkpoint.stage_name(name), tensor.view()});
+  const std::vector<PublishedStage> stages = published_stages(checkpoint, trace);
+  for (const auto& [name, tensor] : stages) tensors.push_back({name, tensor.view()});
   write_safetensors(options.output, tensors);
   std::cout << options.output << ": " << tensors.size() << " tensors\n";
   return 0;

@@ -1,5 +1,6 @@
 // vitrail verify: a checkpoint against the outputs stored beside it.
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -19,7 +20,8 @@ using namespace vitrail;
 struct VerifyOptions {
   ModelOptions model;
   std::vector<std::string> folders;
-  double tolerance = 0;  // 0: 2e-5 on logits and pooled features, 5e-5 elsewhere
+  bool table = false;
+  double tolerance = 0;  // as verify_folder takes it
 };
 
 /// What one folder has come to.
@@ -28,31 +30,40 @@ struct Tally {
   int failed = 0;
 };
 
-void print(const Comparison& c) {
-  if (!c.found) {
-    std::printf("  %-32s %sthis model gives no such output\n", c.name.c_str(),
-                c.ok() ? "not compared: " : "FAILED: ");
-  } else if (!(*c.found == c.expected)) {
-    std::printf("  %-32s FAILED: is %s, expected %s\n", c.name.c_str(),
-                c.found->to_string().c_str(), c.expected.to_string().c_str());
-  } else {
-    std::printf("  %-32s %-18s max |difference| %.2e%s\n", c.name.c_str(),
-                c.expected.to_string().c_str(), c.difference, c.ok() ? "" : "  FAILED");
+/// One line of a table in markdown: publisher, model, tensors, largest difference.
+struct Row {
+  std::string folder;
+  VerifyResult result;
+};
+
+void print(const VerifyResult& result, bool table, Tally& tally) {
+  std::string file;
+  for (const Verdict& verdict : result.verdicts) {
+    if (verdict.problem.empty() || verdict.failed) ++tally.compared;
+    if (verdict.failed) ++tally.failed;
+    if (table) continue;
+    if (verdict.file != file) std::printf(" %s\n", verdict.file.c_str());
+    file = verdict.file;
+    if (!verdict.problem.empty()) {
+      std::printf("  %-32s %s: %s\n", verdict.name.c_str(),
+                  verdict.failed ? "FAILED" : "not compared", verdict.problem.c_str());
+    } else {
+      std::printf("  %-32s %-18s max |difference| %.2e%s\n", verdict.name.c_str(),
+                  verdict.shape.to_string().c_str(), verdict.difference,
+                  verdict.failed ? "  FAILED" : "");
+    }
   }
 }
 
-void verify_model(const std::string& folder, const VerifyOptions& options, Executor& executor,
-                  Tally& tally) {
-  LoadOptions load_options = options.model.load_options();
-  load_options.executor = &executor;
-  std::string file;
-  for (const Comparison& comparison :
-       verify_checkpoint(folder, load_options, executor, options.tolerance)) {
-    if (comparison.file != file) std::printf(" %s\n", comparison.file.c_str());
-    file = comparison.file;
-    print(comparison);
-    tally.compared += comparison.found.has_value() ? 1 : 0;
-    tally.failed += comparison.ok() ? 0 : 1;
+void print_table(const std::vector<Row>& rows) {
+  std::printf("| publisher | model | case | tensors | largest difference |\n");
+  std::printf("| --- | --- | --- | ---: | ---: |\n");
+  for (const Row& row : rows) {
+    const auto compared = std::count_if(row.result.verdicts.begin(), row.result.verdicts.end(),
+                                        [](const Verdict& v) { return v.problem.empty(); });
+    std::printf("| %s | %s | %s | %td | %.1e%s |\n", row.result.publisher.c_str(),
+                row.result.architecture.c_str(), row.folder.c_str(), compared,
+                row.result.largest_difference(), row.result.failures() > 0 ? " **fails**" : "");
   }
 }
 
@@ -90,7 +101,7 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
       ++tally.compared;
       const double gap = pixels.shape() == wanted.shape
                              ? largest_difference(AnyTensor(pixels.view()).view(), wanted)
-                             : std::numeric_limits<double>::infinity();
+                             : HUGE_VAL;
       largest = std::max(largest, gap);
       if (gap > (asked > 0 ? asked : 1e-6)) {
         ++tally.failed;
@@ -106,9 +117,10 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
 int verify(const VerifyOptions& options) {
   const std::unique_ptr<Executor> executor = make_executor(options.model.threads);
   std::vector<std::string> failures;
+  std::vector<Row> rows;
   for (const std::string& folder : options.folders) {
     Tally tally;
-    std::printf("%s\n", folder.c_str());
+    if (!options.table) std::printf("%s\n", folder.c_str());
     try {
       if (!fs::is_directory(folder)) fail(folder, "is no folder");
       const fs::path config = fs::path(folder) / "config.json";
@@ -116,7 +128,11 @@ int verify(const VerifyOptions& options) {
       if (const Json* recipes = json_find(json, "pipelines")) {
         verify_pictures(folder, *recipes, options.tolerance, *executor, tally);
       } else {
-        verify_model(folder, options, *executor, tally);
+        Row row{fs::path(folder).lexically_normal().filename().string(), {}};
+        row.result =
+            verify_folder(folder, options.model.load_options(), options.tolerance, *executor);
+        print(row.result, options.table, tally);
+        rows.push_back(std::move(row));
       }
       if (tally.failed > 0)
         failures.push_back(folder + ": " + std::to_string(tally.failed) + " of " +
@@ -126,9 +142,12 @@ int verify(const VerifyOptions& options) {
     }
     std::fflush(stdout);
   }
+  if (options.table) print_table(rows);
   for (const std::string& failure : failures) std::cerr << "vitrail: " << failure << '\n';
-  std::printf("%zu of %zu folders agree\n", options.folders.size() - failures.size(),
-              options.folders.size());
+  if (!options.table) {
+    std::printf("%zu of %zu folders agree\n", options.folders.size() - failures.size(),
+                options.folders.size());
+  }
   return failures.empty() ? 0 : 1;
 }
 
@@ -151,5 +170,6 @@ void add_verify(CLI::App& app, int& exit_code) {
                    "Largest difference, relative to max(1, largest value); default 2e-5 on logits "
                    "and pooled features, 5e-5 elsewhere")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--table", options->table, "Print a table in markdown, a line for each folder");
   command->callback([options, &exit_code] { exit_code = verify(*options); });
 }

@@ -30,12 +30,12 @@ class Golden : public testing::TestWithParam<std::string> {};
 TEST_P(Golden, AgreesWithTheReferenceAtEveryResolution) {
   ThreadPool executor(2);
   const std::string folder = VITRAIL_GOLDEN_DIR "/" + GetParam();
-  int compared = 0;
-  for (const Comparison& c : verify_checkpoint(folder, {}, executor)) {
-    EXPECT_TRUE(c.ok()) << c.file << ": " << c.name << " is off by " << c.difference;
-    compared += c.found.has_value() ? 1 : 0;
+  const VerifyResult result = verify_folder(folder, {}, 0, executor);
+  for (const Verdict& v : result.verdicts) {
+    EXPECT_FALSE(v.failed) << v.file << ": " << v.name << " is off by " << v.difference << " "
+                           << v.problem;
   }
-  EXPECT_GT(compared, 0);
+  EXPECT_FALSE(result.verdicts.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, Golden, testing::ValuesIn(golden_folders()),

@@ -14,10 +14,25 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// How a publisher's tools call one of our stages: {"forward_features", "last_hidden_state"}.
+/// What of a stage (B, T, D) or (B, D) a publisher's tools hand out.
+enum class StagePart {
+  whole,
+  class_row,       // (B, D)
+  prefix_rows,     // (B, prefix, D)
+  register_rows,   // (B, registers, D)
+  patch_rows,      // (B, N, D)
+  class_and_mean,  // (B, 2D): the class token beside the mean of the patches
+  unit_length,     // each row divided by its Euclidean length
+  unbatched        // without its first extent, which is 1
+};
+
+/// How a publisher's tools call one of our stages: {"forward_features", "last_hidden_state"}. `{}`
+/// and {-1} stand for a number in our name. A stage may have several such names; one that has none
+/// keeps ours.
 struct StageName {
   std::string_view ours;
   std::string_view theirs;
+  StagePart part = StagePart::whole;
 };
 
 struct Checkpoint {
@@ -28,19 +43,12 @@ struct Checkpoint {
   std::optional<PreprocessConfig> preprocess = {};  // nothing: neither a config nor a table tells
   std::vector<std::string> labels = {};             // (K), or empty
   std::vector<StageName> stage_names = {};          // the ones that differ from ours
+  std::vector<std::string_view> elsewhere = {};  // stages of its publisher's that other parts give
   std::vector<std::string> unused = {};  // names that belong to the format and are not needed
   std::map<std::string, std::string> because =
       {};  // field -> where it came from: "config.json", "timm's table", "default"
 
   [[nodiscard]] const std::string& path() const { return files.tensors.path(); }
-
-  /// The publisher's name for one of our stages.
-  [[nodiscard]] std::string stage_name(std::string_view ours) const {
-    for (const StageName& stage : stage_names) {
-      if (stage.ours == ours) return std::string(stage.theirs);
-    }
-    return std::string(ours);
-  }
 };
 
 /// One publisher: how its files are recognised, and how they are read. The detector holds the list.

@@ -34,25 +34,40 @@ inline bool fits(const Shape& stored, const Shape& wanted, Layout layout) {
   std::vector<Index> want(wanted.begin(), wanted.end());
   if (layout == Layout::transposed) std::reverse(want.begin(), want.end());
   if (layout == Layout::hwio && want.size() == 4) want = {want[2], want[3], want[1], want[0]};
+  if (layout == Layout::pixels_last && want.size() == 4)
+    want = {want[0], want[2], want[3], want[1]};
   return same_up_to_merging(have, want);
 }
 
 /// Reorders `stored` elements into our layout, (N, K) row-major, at `to`.
 template <Scalar T>
 void reorder(std::span<const T> stored, const Shape& wanted, Layout layout, T* to) {
-  if (layout == Layout::hwio) {
+  if (layout == Layout::hwio || layout == Layout::pixels_last) {
     const Index D = wanted[0], C = wanted[1], H = wanted[2], W = wanted[3];
-    const TensorView<const T, 4> from(stored.data(), {H, W, C, D});
+    const Index pixel = layout == Layout::hwio ? C * D : C;
+    const Index output = layout == Layout::hwio ? 1 : H * W * C;
+    const Index channel = layout == Layout::hwio ? D : 1;
     for (Index d = 0; d < D; ++d)
       for (Index c = 0; c < C; ++c)
-        for (Index y = 0; y < H; ++y)
-          for (Index x = 0; x < W; ++x) *to++ = from(y, x, c, d);
+        for (Index i = 0; i < H * W; ++i)
+          *to++ = stored[static_cast<std::size_t>(i * pixel + d * output + c * channel)];
   } else {
     const Index N = wanted[0];
     const Index K = wanted.count() / N;
     for (Index n = 0; n < N; ++n)
       for (Index k = 0; k < K; ++k) *to++ = stored[static_cast<std::size_t>(k * N + n)];
   }
+}
+
+/// Rows [begin, end) of the first axis.
+[[nodiscard]] inline AnyView rows_of(const AnyView& view, Index begin, Index end) {
+  AnyView part{view.dtype, {}, {}};
+  part.shape.push_back(end - begin);
+  for (std::size_t d = 1; d < view.shape.rank(); ++d) part.shape.push_back(view.shape[d]);
+  const auto row = view.bytes.size() / static_cast<std::size_t>(view.shape[0]);
+  part.bytes = view.bytes.subspan(row * static_cast<std::size_t>(begin),
+                                  row * static_cast<std::size_t>(end - begin));
+  return part;
 }
 
 }  // namespace detail
@@ -70,13 +85,13 @@ class FileParameters final : public Parameters<T> {
   }
 
   [[nodiscard]] Tensor<T, 1> tensor(const std::string& name, const Shape& shape) override {
-    const std::vector<const AnyView*> parts = find_parts(name, shape);
+    const std::vector<std::optional<AnyView>> parts = find_parts(name, shape);
     Tensor<T, 1> result({shape.count()});
     const Index part_count = shape.count() / static_cast<Index>(parts.size());
     const Shape wanted = part_shape(shape, parts.size());
     const Layout layout = checkpoint_.names.find(name)->layout;
     for (std::size_t p = 0; p < parts.size(); ++p) {
-      if (parts[p] == nullptr) continue;  // a part that is zero
+      if (!parts[p]) continue;  // a part that is zero
       T* to = result.data() + static_cast<Index>(p) * part_count;
       if (layout == Layout::same) {
         parts[p]->convert_to(std::span<T>(to, static_cast<std::size_t>(part_count)));
@@ -94,7 +109,7 @@ class FileParameters final : public Parameters<T> {
     const std::array<Index, 2> extents{shape[0], shape[0] == 0 ? 0 : shape.count() / shape[0]};
     const auto source = checkpoint_.names.find(name);
     if (source && source->names.size() == 1 && source->layout == Layout::same) {
-      const AnyView* view = find_parts(name, shape).front();
+      const std::optional<AnyView> view = find_parts(name, shape).front();
       const bool aligned = reinterpret_cast<std::uintptr_t>(view->bytes.data()) % alignof(T) == 0;
       if (view->dtype == dtype_of<T>() && aligned) {  // packed straight from the mapped file
         const MatrixView<const T> in_place(reinterpret_cast<const T*>(view->bytes.data()), extents);
@@ -137,28 +152,34 @@ class FileParameters final : public Parameters<T> {
     return part;
   }
 
-  /// The stored parts of one of our tensors, null for a part of zeros. Throws Error unless all are
-  /// there and fit.
-  std::vector<const AnyView*> find_parts(const std::string& name, const Shape& shape) {
+  /// The stored parts of one of our tensors, nothing for a part of zeros. Throws Error unless all
+  /// are there and fit.
+  std::vector<std::optional<AnyView>> find_parts(const std::string& name, const Shape& shape) {
     const auto source = checkpoint_.names.find(name);
     if (!source)
       fail(checkpoint_.path(),
            checkpoint_.publisher + " files have no " + name + ", config needs it");
     const Shape wanted = part_shape(shape, source->names.size());
-    std::vector<const AnyView*> parts;
+    std::vector<std::optional<AnyView>> parts;
     for (const std::string& stored_name : source->names) {
       if (stored_name.empty()) {
-        parts.push_back(nullptr);
+        parts.emplace_back();
         continue;
       }
-      const AnyView& view = tensors().at(stored_name);
+      AnyView view = tensors().at(stored_name);
+      if (source->end > 0) {
+        if (view.shape.rank() == 0 || source->end > view.shape[0])
+          fail(checkpoint_.path(), stored_name + " is " + view.shape.to_string() +
+                                       ", config needs row " + std::to_string(source->end - 1));
+        view = detail::rows_of(view, source->begin, source->end);
+      }
       if (!detail::fits(view.shape, wanted, source->layout)) {
         fail(checkpoint_.path(), stored_name + " is " + view.shape.to_string() + ", config needs " +
                                      wanted.to_string() +
                                      (source->layout == Layout::same ? "" : " in another layout"));
       }
       used_.insert(stored_name);
-      parts.push_back(&view);
+      parts.emplace_back(std::move(view));
     }
     return parts;
   }

@@ -26,7 +26,12 @@ class TensorShapes {
     for (const std::string& name : source->names) {
       const AnyView* view = name.empty() ? nullptr : tensors_.find(name);
       if (view == nullptr && !name.empty()) return 0;
-      if (view != nullptr) sum += view->shape.count();
+      if (view == nullptr) continue;
+      const Index rows = view->shape.rank() == 0 ? 1 : view->shape[0];
+      sum += source->end == 0 || rows == 0
+                 ? view->shape.count()
+                 : view->shape.count() / rows *
+                       std::max<Index>(std::min(source->end, rows) - source->begin, 0);
     }
     return sum;
   }
@@ -68,6 +73,15 @@ inline void infer_patch(const TensorShapes& t, const NameTable& names, ViTConfig
   const std::string weight = "patch_embed.proj.weight";
   const Index per_output = t.quotient(weight, c.embed_dim);  // C * Ph * Pw
   const Shape& shape = *t.shape(weight);
+  if (c.stem && shape.rank() == 4) {
+    const bool flax = names.find(weight)->layout == Layout::hwio;
+    c.channels = 3;
+    c.patch_height = shape[flax ? 0 : 2];
+    c.patch_width = shape[flax ? 1 : 3];
+    if (c.stem->channels() * c.patch_height * c.patch_width == per_output) return;
+    fail(t.path(), t.theirs(weight) + " is " + shape.to_string() + ", expected " +
+                       std::to_string(c.stem->channels()) + " channels of the stem");
+  }
   if (shape.rank() == 4) {
     const bool hwio = names.find(weight)->layout == Layout::hwio;
     c.channels = shape[hwio ? 2 : 1];
@@ -97,6 +111,9 @@ inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& 
     return;
   }
   const Index rows = t.quotient("pos_embed", c.embed_dim);
+  const auto cells = [&](Index side, Index patch) {
+    return side * patch * (c.stem ? c.stem->stride() : 1);
+  };
   for (const PositionCoverage coverage :
        {c.positions, PositionCoverage::all, PositionCoverage::class_and_patches,
         PositionCoverage::patches}) {
@@ -105,8 +122,8 @@ inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& 
     const Index patches = rows - c.position_prefix();
     if (image_known && patches == c.grid().count()) return;
     if (!image_known && square_side(patches) > 0) {
-      c.image_height = square_side(patches) * c.patch_height;
-      c.image_width = square_side(patches) * c.patch_width;
+      c.image_height = cells(square_side(patches), c.patch_height);
+      c.image_width = cells(square_side(patches), c.patch_width);
       return;
     }
   }
@@ -116,6 +133,63 @@ inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& 
                      " and at most " + std::to_string(c.prefix_tokens()) + " other tokens");
 }
 
+/// The convolutions before the patches, if there are any: their depth and widths.
+inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
+  const std::string root = "patch_embed.backbone.";
+  if (!t.has(root + "stem.conv.weight") && !t.has(root + "conv.weight")) {
+    c.stem.reset();
+    return;
+  }
+  ResNetConfig stem = c.stem.value_or(ResNetConfig{});
+  stem.layers.clear();
+  stem.middle.clear();
+  stem.outputs.clear();
+  const bool bare = !t.has(root + "stem.conv.weight");
+  stem.width = t.quotient(root + (bare ? "norm.weight" : "stem.norm.weight"), 1);
+  for (Index s = 0;; ++s) {
+    const std::string stage = root + "stages." + std::to_string(s) + ".blocks.";
+    Index blocks = 0;
+    while (t.has(stage + std::to_string(blocks) + ".conv1.weight")) ++blocks;
+    if (blocks == 0) break;
+    stem.layers.push_back(blocks);
+    stem.middle.push_back(t.quotient(stage + "0.norm1.weight", 1));
+    stem.outputs.push_back(t.quotient(stage + "0.norm3.weight", 1));
+  }
+  c.stem = std::move(stem);
+}
+
+/// The grid that tables of relative positions were trained on, when no config tells.
+inline void infer_relative_positions(const TensorShapes& t, bool image_known, ViTConfig& c) {
+  const std::string own = "blocks.0.attn.relative_position_bias_table";
+  const std::string shared = "rel_pos_bias.relative_position_bias_table";
+  c.shared_relative_positions = t.has(shared);
+  c.relative_positions = t.has(own) || c.shared_relative_positions;
+  if (!c.relative_positions) return;
+  const std::string& name = c.shared_relative_positions ? shared : own;
+  const Index rows = t.quotient(name, c.heads) - (c.class_token ? 3 : 0);
+  if (image_known && distances_of(c.grid()).count() == rows) return;
+  const Index side = square_side(rows);
+  if (image_known || side % 2 == 0) {
+    fail(t.path(), t.theirs(name) + " has " + std::to_string(rows) +
+                       " rows of distances, expected " +
+                       (image_known ? std::to_string(distances_of(c.grid()).count())
+                                    : "the square of an odd number"));
+  }
+  c.image_height = (side + 1) / 2 * c.patch_height;
+  c.image_width = (side + 1) / 2 * c.patch_width;
+}
+
+/// Parallel blocks by the names that only they have.
+inline void infer_block(const TensorShapes& t, ViTConfig& c) {
+  if (t.has("blocks.0.attns.0.norm.weight")) {
+    c.block = BlockKind::parallel_things;
+    for (c.branches = 1; t.has("blocks.0.attns." + std::to_string(c.branches) + ".norm.weight");)
+      ++c.branches;
+  } else if (!t.has("blocks.0.norm2.weight")) {
+    c.block = BlockKind::parallel_scaling;
+  }
+}
+
 }  // namespace detail
 
 /// Fills in what the tensors show. `c` brings what is known already (a preset, the defaults of a
@@ -123,39 +197,58 @@ inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& 
 /// themselves.
 inline void infer_from_tensors(const TensorShapes& t, const NameTable& names, bool image_known,
                                ViTConfig& c) {
+  detail::infer_block(t, c);
+  const bool things = c.block == BlockKind::parallel_things;
   const std::string block = "blocks.0.";
-  c.embed_dim = t.quotient(block + "norm1.weight", 1);
+  const std::string attn = block + (things ? "attns.0.attn." : "attn.");
+  const std::string mlp = block + (things ? "ffns.0.mlp." : "mlp.");
+  const std::string norm1 = things ? ".attns.0.norm.weight" : ".norm1.weight";
+  c.embed_dim = t.quotient("blocks.0" + norm1, 1);
+  detail::infer_stem(t, c);
   detail::infer_patch(t, names, c);
   c.depth = 0;
-  while (t.has("blocks." + std::to_string(c.depth) + ".norm1.weight")) ++c.depth;
+  while (t.has("blocks." + std::to_string(c.depth) + norm1)) ++c.depth;
   const Index D = c.embed_dim;
-  const Index inner = t.quotient(block + "attn.qkv.weight", 3 * D);  // A * hd
+  const Index inner = t.quotient(attn + "qkv.weight", 3 * D);  // A * hd
   if (c.heads < 1 || inner % c.heads != 0) {
     fail(t.path(), std::to_string(inner) + " attention columns do not divide into " +
                        std::to_string(c.heads) + " heads");
   }
   c.head_dim = inner / c.heads;
-  c.mlp_hidden = t.quotient(block + "mlp.fc2.weight", D);
-  c.gated_mlp = t.quotient(block + "mlp.fc1.weight", D) == 2 * c.mlp_hidden;
+  c.mlp_hidden = t.quotient(mlp + "fc2.weight", D);
+  c.gated_mlp = t.quotient(mlp + "fc1.weight", D) == 2 * c.mlp_hidden;
   if (c.gated_mlp) c.activation = Activation::silu;
 
   c.class_token = t.has("cls_token");
   c.distillation_token = t.has("dist_token");
   c.register_tokens = t.has("reg_token") ? t.quotient("reg_token", D) : 0;
   c.patch_bias = t.has("patch_embed.proj.bias");
+  c.patch_input_norm = t.has("patch_embed.norm_in.weight");
+  c.patch_norm = t.has("patch_embed.norm.weight");
   c.pre_norm = t.has("norm_pre.weight");
   c.final_norm = t.has("norm.weight");
   c.fc_norm = t.has("fc_norm.weight");
-  c.qkv_bias = t.has(block + "attn.qkv.bias");
-  c.qk_norm = t.has(block + "attn.q_norm.weight");
-  c.attn_norm = t.has(block + "attn.norm.weight");
-  c.mlp_norm = t.has(block + "mlp.norm.weight");
-  c.layer_scale = t.has(block + "ls1.gamma");
-  c.norm = t.has(block + "norm1.bias") ? NormKind::layer_norm : NormKind::rms_norm;
+  c.qkv_bias = t.has(attn + "qkv.bias");
+  c.qk_norm = t.has(attn + "q_norm.weight");
+  c.attn_norm = t.has(attn + "norm.weight");
+  c.attn_proj = t.has(attn + "proj.weight");
+  c.proj_bias = t.has(attn + "proj.bias");
+  c.mlp_norm = t.has(mlp + "norm.weight");
+  c.mlp_bias = t.has(mlp + "fc2.bias");
+  c.layer_scale = t.has(block + (things ? "attns.0.ls.gamma" : "ls1.gamma"));
+  const std::string norm1_bias = "blocks.0" + norm1.substr(0, norm1.size() - 6) + "bias";
+  c.norm = t.has(norm1_bias) ? NormKind::layer_norm : NormKind::rms_norm;
   c.representation_size = t.has("pre_logits.weight") ? t.quotient("pre_logits.weight", D) : 0;
   c.distilled_head = t.has("head_dist.weight");
+  if (t.has("attn_pool.latent")) {
+    c.pooling = Pooling::map;
+  } else if (c.pooling == Pooling::map) {
+    c.pooling = Pooling::none;
+  }
   c.classes = t.has("head.weight") ? t.quotient("head.weight", c.feature_dim()) : 0;
-  detail::infer_positions(t, image_known, c);
+  c.head_bias = t.has("head.bias");
+  detail::infer_positions(t, image_known || c.sincos_positions, c);
+  detail::infer_relative_positions(t, image_known, c);
 }
 
 VITRAIL_END_NAMESPACE

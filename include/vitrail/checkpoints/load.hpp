@@ -33,6 +33,12 @@ template <Scalar T>
   return vit;
 }
 
+template <Scalar T>
+[[nodiscard]] ViT<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
+                                std::vector<std::string>* surplus = nullptr) {
+  return load_vit<T>(checkpoint, options, surplus);
+}
+
 /// How the model of `checkpoint` wants its pictures, at the size asked for. Throws Error when
 /// nothing tells.
 [[nodiscard]] inline PreprocessConfig preprocess_for(const Checkpoint& checkpoint,

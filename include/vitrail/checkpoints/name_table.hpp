@@ -2,12 +2,15 @@
 //
 //   {"blocks.{}.attn.qkv.weight", "~encoder.layer.{}.attention.{query,key,value}.weight"}
 //
-// `{}` stands for the block's number, `~` for the prefix that this file uses, and a list in braces
-// for tensors that are joined row below row. An entry "0" in such a list is a part that is zero and
-// not stored.
+// `{}` stands for the numbers in our name, one after the other ({+1} and {-1} for their
+// neighbours),
+// `~` for the prefix that this file uses, and a list in braces for tensors that are joined row
+// below row. An entry "0" in such a list is a part that is zero and not stored. A rule may take
+// rows of the stored tensor only.
 #ifndef VITRAIL_CHECKPOINTS_NAME_TABLE_HPP
 #define VITRAIL_CHECKPOINTS_NAME_TABLE_HPP
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,19 +23,27 @@ VITRAIL_BEGIN_NAMESPACE
 enum class Layout {
   same,        // in our order, though perhaps in other extents: (H, hd) for (D)
   transposed,  // (K, N) for (N, K), either side perhaps split: flax's (D, H, hd)
-  hwio         // (P, P, C, D) for (D, C, P, P): flax's convolutions
+  hwio,        // (P, P, C, D) for (D, C, P, P): flax's convolutions
+  pixels_last  // (D, P, P, C) for (D, C, P, P): patches flattened pixel by pixel
 };
+
+/// NameRule::begin of a tensor that stacks all blocks: block i is row i.
+inline constexpr std::int64_t row_of_block = -1;
 
 struct NameRule {
   std::string_view ours;
   std::string_view theirs;
   Layout layout = Layout::same;
+  std::int64_t begin = 0;  // rows [begin, end) of the stored tensor; 0, 0: all
+  std::int64_t end = 0;
 };
 
 /// Where one of our tensors is to be found.
 struct TensorSource {
   std::vector<std::string> names;  // joined row below row; "" for a part of zeros
   Layout layout = Layout::same;
+  std::int64_t begin = 0;  // as in NameRule
+  std::int64_t end = 0;
 };
 
 class NameTable {
@@ -41,14 +52,26 @@ class NameTable {
   NameTable(std::string prefix, std::vector<NameRule> rules)
       : prefix_(std::move(prefix)), rules_(std::move(rules)) {}
 
+  /// Adds a tensor whose name no pattern gives; it goes before the rules.
+  void add(std::string ours, TensorSource source) {
+    single_.insert_or_assign(std::move(ours), std::move(source));
+  }
+
+  [[nodiscard]] const std::string& prefix() const { return prefix_; }
+
   /// Where `ours` is, or nothing when the publisher has no such tensor. A table without rules is
   /// the identity.
   [[nodiscard]] std::optional<TensorSource> find(std::string_view ours) const {
-    if (rules_.empty()) return TensorSource{{prefix_ + std::string(ours)}, Layout::same};
-    const auto [pattern, number] = split_number(ours);
+    if (const auto found = single_.find(ours); found != single_.end()) return found->second;
+    if (rules_.empty()) return TensorSource{{prefix_ + std::string(ours)}};
+    const auto [pattern, numbers] = split_numbers(ours);
     for (const NameRule& rule : rules_) {
-      if (rule.ours == "*") return TensorSource{{prefix_ + std::string(ours)}, Layout::same};
-      if (rule.ours == pattern) return TensorSource{expand(rule.theirs, number), rule.layout};
+      if (rule.ours == "*") return TensorSource{{prefix_ + std::string(ours)}};
+      if (rule.ours != pattern) continue;
+      const bool stacked = rule.begin == row_of_block;
+      return TensorSource{expand(rule.theirs, numbers), rule.layout,
+                          stacked ? numbers.at(0) : rule.begin,
+                          stacked ? numbers.at(0) + 1 : rule.end};
     }
     return std::nullopt;
   }
@@ -56,35 +79,51 @@ class NameTable {
  private:
   struct Numbered {
     std::string pattern;
-    std::string number;
+    std::vector<std::int64_t> numbers;
   };
 
-  /// "blocks.12.norm1.bias" -> {"blocks.{}.norm1.bias", "12"}.
-  static Numbered split_number(std::string_view ours) {
-    constexpr std::string_view stem = "blocks.";
-    if (!ours.starts_with(stem)) return {std::string(ours), ""};
-    const std::size_t end = ours.find('.', stem.size());
-    return {std::string(stem) + "{}" + std::string(ours.substr(end)),
-            std::string(ours.substr(stem.size(), end - stem.size()))};
+  /// "blocks.12.norm1.bias" -> {"blocks.{}.norm1.bias", {12}}.
+  static Numbered split_numbers(std::string_view ours) {
+    Numbered result;
+    for (std::size_t begin = 0; begin <= ours.size();) {
+      const std::size_t end = std::min(ours.find('.', begin), ours.size());
+      const std::string_view word = ours.substr(begin, end - begin);
+      const bool is_number = !word.empty() && word.size() < 9 &&
+                             word.find_first_not_of("0123456789") == std::string_view::npos;
+      if (is_number) result.numbers.push_back(std::stoll(std::string(word)));
+      result.pattern += is_number ? std::string_view("{}") : word;
+      if (end < ours.size()) result.pattern += '.';
+      begin = end + 1;
+    }
+    return result;
   }
 
   [[nodiscard]] std::vector<std::string> expand(std::string_view theirs,
-                                                const std::string& number) const {
+                                                const std::vector<std::int64_t>& numbers) const {
     std::vector<std::string> names{""};
     std::vector<std::string> parts;
+    std::size_t next = 0;
     for (std::size_t i = 0; i < theirs.size(); ++i) {
       if (theirs[i] == '~') {
         for (std::string& name : names) name += prefix_;
-      } else if (theirs[i] != '{') {
-        for (std::string& name : names) name += theirs[i];
-      } else {
-        const std::size_t end = theirs.find('}', i);
-        const std::string_view list = theirs.substr(i + 1, end - i - 1);
-        if (!list.empty()) parts = split(list);
-        if (!list.empty()) names.resize(parts.size(), names.front());
-        for (std::size_t n = 0; n < names.size(); ++n) names[n] += list.empty() ? number : parts[n];
-        i = end;
+        continue;
       }
+      if (theirs[i] != '{') {
+        for (std::string& name : names) name += theirs[i];
+        continue;
+      }
+      const std::size_t end = theirs.find('}', i);
+      const std::string_view list = theirs.substr(i + 1, end - i - 1);
+      if (list.empty() || list == "+1" || list == "-1") {
+        const std::int64_t shift = list.empty() ? 0 : list == "+1" ? 1 : -1;
+        const std::string number = std::to_string(numbers.at(next++) + shift);
+        for (std::string& name : names) name += number;
+      } else {
+        parts = split(list);
+        names.resize(parts.size(), names.front());
+        for (std::size_t n = 0; n < names.size(); ++n) names[n] += parts[n];
+      }
+      i = end;
     }
     for (std::size_t n = 0; n < parts.size(); ++n) {
       if (parts[n] == "0") names[n].clear();
@@ -104,6 +143,7 @@ class NameTable {
 
   std::string prefix_;
   std::vector<NameRule> rules_;
+  std::map<std::string, TensorSource, std::less<>> single_;
 };
 
 VITRAIL_END_NAMESPACE

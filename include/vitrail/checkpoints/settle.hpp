@@ -67,7 +67,9 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
                         x.class_token, x.distillation_token, x.register_tokens, x.positions,
                         x.image_height, x.image_width, x.pre_norm, x.qkv_bias, x.qk_norm,
                         x.layer_scale, x.norm, x.gated_mlp, x.attn_norm, x.mlp_norm, x.fc_norm,
-                        x.final_norm);
+                        x.final_norm, x.relative_positions, x.patch_norm, x.stem.has_value(),
+                        x.pooling == Pooling::map, x.block == BlockKind::parallel_things,
+                        x.block == BlockKind::parallel_scaling);
     };
     if (shape(p) == shape(c)) fitting.push_back(&preset);
   }

@@ -1,5 +1,5 @@
-// timm: our canonical names are its names, so the table is empty; the work is in config.json and in
-// the presets.
+// timm: our canonical names are its names; the table holds what some of its families call
+// otherwise. The work is in config.json and in the presets.
 //
 // Facts: timm/models/vision_transformer.py and timm/models/deit.py. LayerNorm eps 1e-6 and the erf
 // GELU unless the architecture says otherwise; positions resampled by torch's antialiased bicubic;
@@ -15,16 +15,14 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail {
 
 [[nodiscard]] inline Pooling timm_pooling(std::string_view name, std::string_view where) {
-  constexpr std::pair<std::string_view, Pooling> known[] = {{"token", Pooling::token},
-                                                            {"avg", Pooling::avg},
-                                                            {"max", Pooling::max},
-                                                            {"avgmax", Pooling::avgmax},
-                                                            {"", Pooling::none}};
+  constexpr std::pair<std::string_view, Pooling> known[] = {
+      {"token", Pooling::token},   {"avg", Pooling::avg}, {"max", Pooling::max},
+      {"avgmax", Pooling::avgmax}, {"map", Pooling::map}, {"", Pooling::none}};
   for (const auto& [word, pooling] : known) {
     if (word == name) return pooling;
   }
   fail(where,
-       "'global_pool' is '" + std::string(name) + "', expected token, avg, max, avgmax or ''");
+       "'global_pool' is '" + std::string(name) + "', expected token, avg, max, avgmax, map or ''");
 }
 
 /// config.json's architecture, model_args and global_pool over the defaults in `c`. Returns whether
@@ -64,6 +62,12 @@ inline bool read_timm_config(const ConfigFile& file, Checkpoint& checkpoint) {
   }
   if (const auto prefix = json_get_if<bool>(*args, "pool_include_prefix", where))
     c.pool_includes_prefix = *prefix;
+  if (const Json* grid = json_find(*args, "ref_feat_shape"); grid != nullptr && grid->is_array()) {
+    const auto shape = json_as<std::vector<Index>>(*grid, "ref_feat_shape", where);
+    if (!shape.empty()) c.rotary_reference = shape.front();
+  }
+  if (const auto dynamic = json_get_if<bool>(*args, "dynamic_img_size", where))
+    c.patches_keep_grid = *dynamic;
   if (const auto pad = json_get_if<bool>(*args, "dynamic_img_pad", where)) c.pad_to_patch = *pad;
   if (const auto act = json_get_if<std::string>(*args, "act_layer", where)) {
     c.activation = activation_named(*act, where);
@@ -144,11 +148,123 @@ inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& fil
   return {};
 }
 
+/// Names that some families have in the place of our own; `probe` tells that a file has them.
+struct TimmDialect {
+  std::string_view probe;
+  std::vector<NameRule> rules;
+};
+
+[[nodiscard]] inline std::vector<TimmDialect> timm_dialects() {
+  return {{"blocks.0.gamma_1",  // BEiT, EVA, DINOv3, DeiT III
+           {{"blocks.{}.ls1.gamma", "~blocks.{}.gamma_1"},
+            {"blocks.{}.ls2.gamma", "~blocks.{}.gamma_2"}}},
+          {"blocks.0.attn.q_bias",  // BEiT, EVA: k has no bias
+           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_bias,0,v_bias}"}}},
+          {"blocks.0.attn.k_proj.weight",
+           {{"blocks.{}.attn.qkv.weight", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.weight"}}},
+          {"blocks.0.attn.k_proj.bias",
+           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.bias"}}},
+          {"blocks.0.attn.q_proj.bias",
+           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,0,v_proj}.bias"}}},
+          {"blocks.0.mlp.fc1_g.weight",
+           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{fc1_g,fc1_x}.weight"},
+            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{fc1_g,fc1_x}.bias"}}},
+          {"blocks.0.mlp.w12.weight",  // DINOv2
+           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.w12.weight"},
+            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.w12.bias"},
+            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
+            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}}},
+          {"blocks.0.mlp.w1.weight",  // EVA-02 and DINOv3 as their authors ship them
+           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{w1,w2}.weight"},
+            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{w1,w2}.bias"},
+            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
+            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}}},
+          {"blocks.0.mlp.ffn_ln.weight",
+           {{"blocks.{}.mlp.norm.weight", "~blocks.{}.mlp.ffn_ln.weight"},
+            {"blocks.{}.mlp.norm.bias", "~blocks.{}.mlp.ffn_ln.bias"}}},
+          {"blocks.0.attn.inner_attn_ln.weight",
+           {{"blocks.{}.attn.norm.weight", "~blocks.{}.attn.inner_attn_ln.weight"},
+            {"blocks.{}.attn.norm.bias", "~blocks.{}.attn.inner_attn_ln.bias"}}},
+          {"register_tokens", {{"reg_token", "~register_tokens"}}},
+          {"storage_tokens", {{"reg_token", "~storage_tokens"}}}};
+}
+
+/// A parallel block's one product in: the rows of the MLP, then those of q, k and v.
+inline void add_parallel_scaling(std::vector<NameRule>& rules, Index hidden, Index rows,
+                                 bool has_bias, bool has_mlp_bias) {
+  rules.insert(
+      rules.end(),
+      {{"blocks.{}.norm1.weight", "~blocks.{}.in_norm.weight"},
+       {"blocks.{}.norm1.bias", "~blocks.{}.in_norm.bias"},
+       {"blocks.{}.mlp.fc1.weight", "~blocks.{}.in_proj.weight", Layout::same, 0, hidden},
+       {"blocks.{}.attn.qkv.weight", "~blocks.{}.in_proj.weight", Layout::same, hidden, rows},
+       {"blocks.{}.attn.q_norm.weight", "~blocks.{}.q_norm.weight"},
+       {"blocks.{}.attn.q_norm.bias", "~blocks.{}.q_norm.bias"},
+       {"blocks.{}.attn.k_norm.weight", "~blocks.{}.k_norm.weight"},
+       {"blocks.{}.attn.k_norm.bias", "~blocks.{}.k_norm.bias"},
+       {"blocks.{}.attn.proj.weight", "~blocks.{}.attn_out_proj.weight"},
+       {"blocks.{}.attn.proj.bias", "~blocks.{}.attn_out_proj.bias"},
+       {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp_out_proj.weight"},
+       {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp_out_proj.bias"},
+       {"blocks.{}.ls1.gamma", "~blocks.{}.ls.gamma"},
+       {"blocks.{}.ls2.gamma", "~blocks.{}.ls.gamma"}});
+  if (has_bias) {
+    rules.insert(
+        rules.end(),
+        {{"blocks.{}.mlp.fc1.bias", "~blocks.{}.in_proj.bias", Layout::same, 0, hidden},
+         {"blocks.{}.attn.qkv.bias", "~blocks.{}.in_proj.bias", Layout::same, hidden, rows}});
+  } else if (has_mlp_bias) {
+    rules.push_back({"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp_bias"});
+  }
+}
+
+/// The names of a file whose tensors carry `prefix`.
+[[nodiscard]] inline NameTable timm_names(const NamedTensors& tensors, const std::string& prefix) {
+  std::vector<NameRule> rules;
+  for (const TimmDialect& dialect : timm_dialects()) {
+    if (tensors.contains(prefix + std::string(dialect.probe)))
+      rules.insert(rules.end(), dialect.rules.begin(), dialect.rules.end());
+  }
+  const AnyView* in = tensors.find(prefix + "blocks.0.in_proj.weight");
+  const AnyView* out = tensors.find(prefix + "blocks.0.mlp_out_proj.weight");
+  if (in != nullptr && out != nullptr && in->shape.rank() == 2 && out->shape.rank() == 2 &&
+      out->shape[1] < in->shape[0]) {
+    add_parallel_scaling(rules, out->shape[1], in->shape[0],
+                         tensors.contains(prefix + "blocks.0.in_proj.bias"),
+                         tensors.contains(prefix + "blocks.0.mlp_bias"));
+  }
+  rules.push_back({"*", "*"});
+  return NameTable(prefix, std::move(rules));
+}
+
+/// What wraps timm's names in files of other makers: training harnesses, open_clip's towers, BLIP.
+[[nodiscard]] inline std::optional<std::string> timm_prefix(const NamedTensors& tensors) {
+  for (const char* prefix :
+       {"", "module.", "model.", "backbone.", "module.backbone.", "model.backbone.", "encoder.",
+        "module.encoder.", "visual.trunk.", "module.visual.trunk.", "visual_encoder.",
+        "module.visual_encoder.", "vision_encoder.", "teacher.backbone.", "student.backbone."}) {
+    const std::string start(prefix);
+    if (tensors.contains(start + "patch_embed.proj.weight") &&
+        (tensors.contains(start + "blocks.0.norm1.weight") ||
+         tensors.contains(start + "blocks.0.in_norm.weight") ||
+         tensors.contains(start + "blocks.0.attns.0.norm.weight"))) {
+      return start;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Tensors outside of `prefix` belong to other parts of the file: text towers, decoders.
+inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint) {
+  if (prefix.empty()) return;
+  for (const auto& [name, view] : checkpoint.files.tensors)
+    if (!name.starts_with(prefix)) checkpoint.unused.push_back(name);
+}
+
 }  // namespace detail
 
 [[nodiscard]] inline bool is_timm(const NamedTensors& tensors) {
-  return tensors.contains("patch_embed.proj.weight") && tensors.contains("blocks.0.norm1.weight") &&
-         tensors.contains("blocks.0.attn.qkv.weight");
+  return detail::timm_prefix(tensors).has_value();
 }
 
 /// Throws Error when neither a config nor `options` nor the shapes settle the architecture.
@@ -156,6 +272,10 @@ inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& fil
   Checkpoint checkpoint{.files = std::move(files), .publisher = "timm"};
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
+  const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
+  checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
+  checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
+  detail::leave_other_parts(prefix, checkpoint);
   const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
 
   std::string architecture = options.architecture;
@@ -193,6 +313,8 @@ inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& fil
                        c);  // weights of the architecture at another size
   }
   if (c.pooling == Pooling::token && !c.class_token) c.pooling = Pooling::avg;
+  if (c.classes == 0)  // timm's Identity in the place of a classifier
+    checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;
   checkpoint.because["position_rule"] = "timm resamples so";
   apply_options(options, checkpoint);

@@ -1,38 +1,49 @@
-// A checkpoint against the outputs stored beside it: the proof that a file is read as its publisher
-// meant it.
+// A checkpoint against the outputs that its publisher's own code gave: stored beside it as
+// expected*.safetensors for input*.safetensors, at any number of picture sizes.
 //
-// The folder holds the checkpoint, `input*.safetensors` with pixel_values, and
-// `expected*.safetensors` with the stages of the reference under the publisher's names. What stands
-// after the first word names the case: `expected_96x96` goes with `input_96x96`; the words zoom,
-// timmnpz, bicubic and bilinear ask for a resampler (google, timm's npz, torchvision's two).
+//   expected.safetensors            pixel_values of input.safetensors, the checkpoint as it is
+//   expected_96x96.safetensors      input_96x96.safetensors, positions resampled
+//   expected_zoom_96x96.safetensors the same with the resampler that the name tells
 #ifndef VITRAIL_CHECKPOINTS_VERIFY_HPP
 #define VITRAIL_CHECKPOINTS_VERIFY_HPP
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
-#include <limits>
 #include <vitrail/checkpoints/load.hpp>
+#include <vitrail/checkpoints/stages.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// One expected tensor and what became of it.
-struct Comparison {
+/// One stored tensor and what became of it.
+struct Verdict {
   std::string file;  // "expected_96x96.safetensors"
-  std::string name;  // "hidden_states.2"
-  Shape expected;
-  std::optional<Shape> found;  // nothing: the model has no such stage
-  double difference = 0;       // largest |found - expected| / max(1, largest |expected|)
-  double tolerance = 0;
-  bool is_answer = false;  // logits or pooled features: these must be there
+  std::string name;
+  Shape shape;            // expected
+  double difference = 0;  // largest |found - expected| / max(1, largest |expected|)
+  double allowed = 0;
+  std::string problem = {};  // why there is nothing to compare, or ""
+  bool failed = false;
+};
 
-  [[nodiscard]] bool ok() const {
-    if (!found) return !is_answer;
-    return *found == expected && difference <= tolerance;
+struct VerifyResult {
+  std::string publisher;
+  std::string architecture;
+  std::vector<Verdict> verdicts;
+
+  [[nodiscard]] std::size_t failures() const {
+    return static_cast<std::size_t>(
+        std::count_if(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.failed; }));
+  }
+  /// Of everything that was compared.
+  [[nodiscard]] double largest_difference() const {
+    double largest = 0;
+    for (const Verdict& verdict : verdicts) largest = std::max(largest, verdict.difference);
+    return largest;
   }
 };
 
-/// Largest |found - expected| over equal counts, relative to max(1, largest |expected|); infinite
-/// where one is not a number.
+/// Largest |found - expected| over equal shapes, relative to max(1, largest |expected|); infinity
+/// where a value is not a number.
 [[nodiscard]] inline double largest_difference(const AnyView& found, const AnyView& expected) {
   Tensor<double, 1> a({found.shape.count()});
   Tensor<double, 1> b({expected.shape.count()});
@@ -42,38 +53,39 @@ struct Comparison {
   double scale = 1;
   for (Index i = 0; i < a.count(); ++i) {
     const double gap = std::abs(a(i) - b(i));
-    if (std::isnan(gap)) return std::numeric_limits<double>::infinity();
-    largest = std::max(largest, gap);
+    largest = std::isnan(gap) ? HUGE_VAL : std::max(largest, gap);
     scale = std::max(scale, std::abs(b(i)));
   }
   return largest / scale;
 }
 
-namespace detail {
-
-/// Logits, pooled features, embeddings: what a user acts on.
-inline bool is_answer_name(std::string_view name) {
-  for (const char* part : {"logits", "pooled", "pooler_output", "embeds"}) {
+/// Outputs that a user acts on: no more than 2e-5 off, and never left out.
+[[nodiscard]] inline bool is_answer(std::string_view name) {
+  for (const std::string_view part :
+       {"logits", "pooled", "pooler_output", "pre_logits", "embeds", "image_features"}) {
     if (name.find(part) != std::string_view::npos) return true;
   }
   return false;
 }
 
-/// The words of a file's name after `stem`: {"zoom", "96x96"} of expected_zoom_96x96.safetensors.
-inline std::vector<std::string> words_after(const std::filesystem::path& file,
-                                            std::string_view stem) {
+namespace detail {
+
+/// The words of a file's name after "expected" or "input", such as {"zoom", "96x96"}.
+[[nodiscard]] inline std::vector<std::string> words_of(const std::filesystem::path& file,
+                                                       const std::string& stem) {
   std::vector<std::string> words;
-  std::string rest = file.stem().string().substr(stem.size());
-  while (!rest.empty()) {
-    const std::size_t begin = rest.front() == '_' ? 1 : 0;
-    const std::size_t end = std::min(rest.find('_', begin), rest.size());
+  const std::string rest = file.stem().string().substr(stem.size());
+  for (std::size_t begin = 0; begin < rest.size();) {
+    const std::size_t end = std::min(rest.find('_', begin + 1), rest.size());
+    if (rest[begin] == '_') ++begin;
     words.push_back(rest.substr(begin, end - begin));
-    rest.erase(0, end);
+    begin = end;
   }
   return words;
 }
 
-inline std::optional<PositionRule> rule_in(const std::vector<std::string>& words) {
+/// The resampler that a file's name asks for, if any.
+[[nodiscard]] inline std::optional<PositionRule> rule_of(const std::vector<std::string>& words) {
   constexpr std::pair<const char*, PositionRule> rules[] = {
       {"zoom", PositionRule::google},
       {"timmnpz", PositionRule::timm_npz},
@@ -85,75 +97,88 @@ inline std::optional<PositionRule> rule_in(const std::vector<std::string>& words
   return std::nullopt;
 }
 
-/// The .safetensors files of a folder whose names start with `stem`, sorted.
-inline std::vector<std::filesystem::path> files_starting(const std::string& folder,
-                                                         const char* stem) {
+/// The files of a folder that begin with `stem`, sorted.
+[[nodiscard]] inline std::vector<std::filesystem::path> files_named(
+    const std::filesystem::path& folder, const std::string& stem) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const bool starts = entry.path().filename().string().starts_with(stem);
-    if (starts && entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    const bool fits = entry.path().filename().string().starts_with(stem);
+    if (fits && entry.path().extension() == ".safetensors") files.push_back(entry.path());
   }
-  if (error) fail(folder, "cannot list the folder: ", error.message());
-  if (files.empty()) fail(folder, "no ", stem, "*.safetensors in this folder");
   std::sort(files.begin(), files.end());
+  if (files.empty()) fail(folder.string(), "no " + stem + "*.safetensors in this folder");
   return files;
 }
 
-/// The input that goes with an expected file: the one of the same words, else the one whose size is
-/// among them.
-inline std::string input_for(const std::string& folder, const std::vector<std::string>& words) {
-  std::string same_size;
-  for (const std::filesystem::path& file : files_starting(folder, "input")) {
-    const std::vector<std::string> has = words_after(file, "input");
-    if (has == words) return file.string();
+/// The input of an expected file: the one of the same words, else the one whose last word, the
+/// size, is among them.
+[[nodiscard]] inline std::filesystem::path input_for(const std::filesystem::path& folder,
+                                                     const std::vector<std::string>& words) {
+  std::filesystem::path best;
+  for (const std::filesystem::path& file : files_named(folder, "input")) {
+    const std::vector<std::string> has = words_of(file, "input");
+    if (has == words) return file;
     if (!has.empty() && std::find(words.begin(), words.end(), has.back()) != words.end())
-      same_size = file.string();
+      best = file;
   }
-  if (same_size.empty()) fail(folder, "no input file goes with the expected outputs");
-  return same_size;
+  if (best.empty()) fail(folder.string(), "no input file for these expected outputs");
+  return best;
+}
+
+[[nodiscard]] inline Verdict judge(const Checkpoint& checkpoint,
+                                   const std::vector<PublishedStage>& stages,
+                                   const std::string& name, const AnyView& expected,
+                                   double tolerance) {
+  Verdict verdict{.file = {}, .name = name, .shape = expected.shape};
+  verdict.allowed = tolerance > 0 ? tolerance : is_answer(name) ? 2e-5 : 5e-5;
+  const auto found = std::find_if(stages.begin(), stages.end(),
+                                  [&](const PublishedStage& stage) { return stage.name == name; });
+  if (found == stages.end()) {
+    const bool elsewhere = is_elsewhere(checkpoint, name);
+    verdict.problem = elsewhere ? "another part of the publisher's model gives it"
+                                : "this model gives no such output";
+    verdict.failed = is_answer(name) && !elsewhere;
+  } else if (!(found->tensor.shape() == expected.shape)) {
+    verdict.problem = "is " + found->tensor.shape().to_string();
+    verdict.failed = true;
+  } else {
+    verdict.difference = largest_difference(found->tensor.view(), expected);
+    verdict.failed = verdict.difference > verdict.allowed;
+  }
+  return verdict;
 }
 
 }  // namespace detail
 
-/// Runs the checkpoint in `folder` at every resolution it has outputs for. `tolerance` 0: 2e-5 on
-/// logits and pooled features, 5e-5 on every other stage. Throws Error when the folder or the
-/// checkpoint cannot be read.
-[[nodiscard]] inline std::vector<Comparison> verify_checkpoint(const std::string& folder,
-                                                               const LoadOptions& options,
-                                                               Executor& executor,
-                                                               double tolerance = 0) {
-  std::vector<Comparison> comparisons;
+/// Runs the checkpoint in `folder` on every stored input. `tolerance` 0: 2e-5 on answers (logits
+/// and pooled features), 5e-5 elsewhere. Throws Error when the folder lacks a part or a checkpoint
+/// cannot be loaded.
+[[nodiscard]] inline VerifyResult verify_folder(const std::filesystem::path& folder,
+                                                const LoadOptions& options, double tolerance,
+                                                Executor& executor) {
+  VerifyResult result;
   Workspace workspace;
-  for (const std::filesystem::path& file : detail::files_starting(folder, "expected")) {
-    const std::vector<std::string> words = detail::words_after(file, "expected");
-    LoadOptions with_rule = options;
-    if (!with_rule.position_rule) with_rule.position_rule = detail::rule_in(words);
-    const Checkpoint checkpoint = open_checkpoint(folder, with_rule);
-    const ViT<float> vit = load_vit<float>(checkpoint, with_rule);
-    const TensorFile input = open_tensor_file(detail::input_for(folder, words));
+  for (const std::filesystem::path& file : detail::files_named(folder, "expected")) {
+    const std::vector<std::string> words = detail::words_of(file, "expected");
+    LoadOptions load_options = options;
+    load_options.executor = &executor;
+    if (!load_options.position_rule) load_options.position_rule = detail::rule_of(words);
+    const Checkpoint checkpoint = open_checkpoint(folder.string(), load_options);
+    const auto model = load_model<float>(checkpoint, load_options);
+    const TensorFile input = open_tensor_file(detail::input_for(folder, words).string());
     Trace trace;
-    vit.forward(input.at("pixel_values").to<float, 4>(), {}, {executor, workspace}, &trace);
-    for (const auto& [name, expected] : open_tensor_file(file.string())) {
-      const bool is_answer = detail::is_answer_name(name) || name == "pre_logits";
-      Comparison comparison{.file = file.filename().string(),
-                            .name = name,
-                            .expected = expected.shape,
-                            .found = {},
-                            .tolerance = tolerance > 0 ? tolerance
-                                         : is_answer   ? 2e-5
-                                                       : 5e-5,
-                            .is_answer = is_answer};
-      for (const auto& [stage, tensor] : trace.stages()) {
-        if (checkpoint.stage_name(stage) != name) continue;
-        comparison.found = tensor.shape();
-        if (tensor.shape() == expected.shape)
-          comparison.difference = largest_difference(tensor.view(), expected);
-      }
-      comparisons.push_back(std::move(comparison));
+    model.forward(input.at("pixel_values").to<float, 4>(), {}, {executor, workspace}, &trace);
+    const std::vector<PublishedStage> stages = published_stages(checkpoint, trace);
+    result.publisher = checkpoint.publisher;
+    result.architecture = checkpoint.config.architecture;
+    const TensorFile expected = open_tensor_file(file.string());
+    for (const auto& [name, view] : expected) {
+      result.verdicts.push_back(detail::judge(checkpoint, stages, name, view, tolerance));
+      result.verdicts.back().file = file.filename().string();
     }
   }
-  return comparisons;
+  return result;
 }
 
 VITRAIL_END_NAMESPACE

@@ -7,8 +7,11 @@
 #ifndef VITRAIL_MODELS_CONFIG_HPP
 #define VITRAIL_MODELS_CONFIG_HPP
 
+#include <optional>
 #include <string>
+#include <vitrail/nn/encoder_block.hpp>
 #include <vitrail/nn/head.hpp>
+#include <vitrail/nn/resnet_stem.hpp>
 #include <vitrail/ops/resample.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -23,7 +26,7 @@ struct ViTConfig {
   Index image_height = 224;  // the size it was trained on, in pixels
   Index image_width = 224;
   Index channels = 3;       // C
-  Index patch_height = 16;  // P
+  Index patch_height = 16;  // P, in pixels or, behind a stem, in cells of its feature map
   Index patch_width = 16;
   Index embed_dim = 768;    // D
   Index depth = 12;         // L
@@ -37,14 +40,29 @@ struct ViTConfig {
   Index register_tokens = 0;
   PositionCoverage positions = PositionCoverage::all;
   PositionRule position_rule = PositionRule::timm;
+  bool sincos_positions = false;         // computed, not stored (SimpleViT)
+  RotaryKind rotary = RotaryKind::none;  // q and k of the patches are turned by their position
+  Index rotary_reference = 16;           // RotaryKind::eva: the grid its angles are measured on
+  bool relative_positions = false;       // a bias table in each block, or one for all
+  bool shared_relative_positions = false;
+  RelativeRule relative_rule = RelativeRule::beit;
   bool pad_to_patch =
       false;  // pad pictures with zeros up to a multiple of the patch, instead of refusing them
 
+  std::optional<ResNetConfig> stem = {};  // convolutions before the patches: a hybrid
   bool patch_bias = true;
-  bool pre_norm = false;   // a norm before the first block (CLIP's ln_pre)
-  bool final_norm = true;  // a norm after the last block
-  bool fc_norm = false;    // a norm after pooling
+  bool patch_input_norm = false;   // a norm on each patch's pixels
+  bool patch_norm = false;         // a norm on the embedded patches
+  bool patches_keep_grid = false;  // the stage patch_embed is (B, h, w, D), not (B, N, D)
+  bool pre_norm = false;           // a norm before the first block (CLIP's ln_pre)
+  bool final_norm = true;          // a norm after the last block
+  bool fc_norm = false;            // a norm after pooling
+  BlockKind block = BlockKind::sequential;
+  Index branches = 1;  // of BlockKind::parallel_things
   bool qkv_bias = true;
+  bool attn_proj = true;  // a product behind the joined heads
+  bool proj_bias = true;
+  bool mlp_bias = true;
   bool qk_norm = false;    // a norm on each head's q and k
   bool attn_norm = false;  // a norm on the joined heads, before proj
   bool mlp_norm = false;   // a norm on the hidden layer, before fc2
@@ -57,6 +75,7 @@ struct ViTConfig {
   Pooling pooling = Pooling::token;
   bool pool_includes_prefix = false;  // avg and max over all tokens, not over the patches only
   Index representation_size = 0;      // R: a tanh layer between pooling and classifier; 0: none
+  bool head_bias = true;
   bool distilled_head =
       false;  // a second classifier on the distillation token, averaged with the first
 
@@ -64,7 +83,8 @@ struct ViTConfig {
     return class_token + distillation_token + register_tokens;
   }
   [[nodiscard]] Grid grid() const {
-    return {image_height / patch_height, image_width / patch_width};
+    const auto cells = [&](Index pixels) { return stem ? stem->cells(pixels) : pixels; };
+    return {cells(image_height) / patch_height, cells(image_width) / patch_width};
   }
   [[nodiscard]] Index position_prefix() const {
     switch (positions) {
@@ -75,9 +95,17 @@ struct ViTConfig {
     }
     return 0;
   }
+  /// Pixels per patch: those of the patch itself, or what the stem's strides make of it.
+  [[nodiscard]] Index pixels_per_patch_row() const {
+    return patch_height * (stem ? stem->stride() : 1);
+  }
+  [[nodiscard]] Index pixels_per_patch_column() const {
+    return patch_width * (stem ? stem->stride() : 1);
+  }
   /// Width of pre_logits: what embed writes.
   [[nodiscard]] Index feature_dim() const {
-    return representation_size > 0 ? representation_size : embed_dim;
+    if (representation_size > 0) return representation_size;
+    return pooling == Pooling::token_and_avg ? 2 * embed_dim : embed_dim;
   }
 };
 

@@ -36,29 +36,29 @@ struct Preset {
 // clang-format off
 inline constexpr Preset presets[] = {
     {"aimv2_1b_patch14_224", 224, 14, 2048, 24, 16, 5632,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_1b_patch14_336", 336, 14, 2048, 24, 16, 5632,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_1b_patch14_448", 448, 14, 2048, 24, 16, 5632,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_3b_patch14_224", 224, 14, 3072, 24, 24, 8192,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_3b_patch14_336", 336, 14, 3072, 24, 24, 8192,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_3b_patch14_448", 448, 14, 3072, 24, 24, 8192,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_huge_patch14_224", 224, 14, 1536, 24, 12, 4096,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_huge_patch14_336", 336, 14, 1536, 24, 12, 4096,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_huge_patch14_448", 448, 14, 1536, 24, 12, 4096,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_large_patch14_224", 224, 14, 1024, 24, 8, 2816,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_large_patch14_336", 336, 14, 1024, 24, 8, 2816,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"aimv2_large_patch14_448", 448, 14, 1024, 24, 8, 2816,
-     "no_class no_qkv_bias rms eps1e-5 silu avg swiglu embed_norm"},
+     "no_class no_qkv_bias rms eps1e-5 silu avg gated embed_norm"},
     {"beit3_base_patch16_224", 224, 16, 768, 12, 12, 3072,
      "eps1e-5 attn_norm mlp_norm avg fc_norm"},
     {"beit3_giant_patch14_224", 224, 14, 1408, 40, 16, 6144,
@@ -97,6 +97,28 @@ inline constexpr Preset presets[] = {
     {"deit_small_patch16_224", 224, 16, 384, 12, 6, 1536, ""},
     {"deit_tiny_distilled_patch16_224", 224, 16, 192, 12, 3, 768, "distilled"},
     {"deit_tiny_patch16_224", 224, 16, 192, 12, 3, 768, ""},
+    {"eva02_base_patch14_224", 224, 14, 768, 12, 12, 2048, "gated silu mlp_norm avg fc_norm rope"},
+    {"eva02_base_patch14_448", 448, 14, 768, 12, 12, 2048, "gated silu mlp_norm avg fc_norm rope"},
+    {"eva02_base_patch16_clip_224", 224, 16, 768, 12, 12, 2048,
+     "gated silu attn_norm mlp_norm rope"},
+    {"eva02_enormous_patch14_clip_224", 224, 14, 1792, 64, 16, 15360, "res_post_norm"},
+    {"eva02_large_patch14_224", 224, 14, 1024, 24, 16, 2730,
+     "gated silu mlp_norm avg fc_norm rope"},
+    {"eva02_large_patch14_448", 448, 14, 1024, 24, 16, 2730,
+     "gated silu mlp_norm avg fc_norm rope"},
+    {"eva02_large_patch14_clip_224", 224, 14, 1024, 24, 16, 2730,
+     "gated silu attn_norm mlp_norm rope"},
+    {"eva02_large_patch14_clip_336", 336, 14, 1024, 24, 16, 2730,
+     "gated silu attn_norm mlp_norm rope"},
+    {"eva02_small_patch14_224", 224, 14, 384, 12, 6, 1024, "gated silu avg fc_norm rope"},
+    {"eva02_small_patch14_336", 336, 14, 384, 12, 6, 1024, "gated silu avg fc_norm rope"},
+    {"eva02_tiny_patch14_224", 224, 14, 192, 12, 3, 512, "gated silu avg fc_norm rope"},
+    {"eva02_tiny_patch14_336", 336, 14, 192, 12, 3, 512, "gated silu avg fc_norm rope"},
+    {"eva_giant_patch14_224", 224, 14, 1408, 40, 16, 6144, "avg fc_norm"},
+    {"eva_giant_patch14_336", 336, 14, 1408, 40, 16, 6144, "avg fc_norm"},
+    {"eva_giant_patch14_560", 560, 14, 1408, 40, 16, 6144, "avg fc_norm"},
+    {"eva_giant_patch14_clip_224", 224, 14, 1408, 40, 16, 6144, ""},
+    {"eva_giant_patch14_clip_336", 336, 14, 1408, 40, 16, 6144, ""},
     {"eva_large_patch14_196", 196, 14, 1024, 24, 16, 4096, "avg fc_norm"},
     {"eva_large_patch14_336", 336, 14, 1024, 24, 16, 4096, "avg fc_norm"},
     {"flexivit_base", 240, 16, 768, 12, 12, 3072, "patch_positions"},
@@ -265,6 +287,37 @@ inline constexpr Preset presets[] = {
     {"vit_wee_patch16_reg1_gap_256", 256, 16, 256, 14, 4, 1280,
      "no_class reg1 patch_positions layer_scale avg fc_norm"},
     {"vit_xsmall_patch16_clip_224", 224, 16, 256, 10, 4, 1024, "pre_norm eps1e-5"},
+    {"vit_base_patch16_dinov3", 256, 16, 768, 12, 12, 3072,
+     "reg4 no_qkv_bias layer_scale avg eps1e-5 dinov3"},
+    {"vit_base_patch16_dinov3_qkvb", 256, 16, 768, 12, 12, 3072,
+     "reg4 layer_scale avg eps1e-5 dinov3"},
+    {"vit_base_r26_s32_224", 224, 1, 768, 12, 12, 3072, "r26"},
+    {"vit_base_r50_s16_224", 224, 1, 768, 12, 12, 3072, "r50_s16"},
+    {"vit_base_r50_s16_384", 384, 1, 768, 12, 12, 3072, "r50_s16"},
+    {"vit_huge_plus_patch16_dinov3", 256, 16, 1280, 32, 20, 5120,
+     "reg4 no_qkv_bias layer_scale gated silu avg eps1e-5 dinov3"},
+    {"vit_huge_plus_patch16_dinov3_qkvb", 256, 16, 1280, 32, 20, 5120,
+     "reg4 layer_scale gated silu avg eps1e-5 dinov3"},
+    {"vit_large_patch16_dinov3", 256, 16, 1024, 24, 16, 4096,
+     "reg4 no_qkv_bias layer_scale avg eps1e-5 dinov3"},
+    {"vit_large_patch16_dinov3_qkvb", 256, 16, 1024, 24, 16, 4096,
+     "reg4 layer_scale avg eps1e-5 dinov3"},
+    {"vit_large_r50_s32_224", 224, 1, 1024, 24, 16, 4096, "r50_s32"},
+    {"vit_large_r50_s32_384", 384, 1, 1024, 24, 16, 4096, "r50_s32"},
+    {"vit_small_patch16_dinov3", 256, 16, 384, 12, 6, 1536,
+     "reg4 no_qkv_bias layer_scale avg eps1e-5 dinov3"},
+    {"vit_small_patch16_dinov3_qkvb", 256, 16, 384, 12, 6, 1536,
+     "reg4 layer_scale avg eps1e-5 dinov3"},
+    {"vit_small_plus_patch16_dinov3", 256, 16, 384, 12, 6, 1536,
+     "reg4 no_qkv_bias layer_scale gated silu avg eps1e-5 dinov3"},
+    {"vit_small_plus_patch16_dinov3_qkvb", 256, 16, 384, 12, 6, 1536,
+     "reg4 layer_scale gated silu avg eps1e-5 dinov3"},
+    {"vit_small_r26_s32_224", 224, 1, 384, 12, 6, 1536, "r26"},
+    {"vit_small_r26_s32_384", 384, 1, 384, 12, 6, 1536, "r26"},
+    {"vit_7b_patch16_dinov3", 256, 16, 4096, 40, 32, 8192,
+     "reg4 no_qkv_bias layer_scale gated silu avg eps1e-5 dinov3"},
+    {"vit_tiny_r_s16_p8_224", 224, 8, 192, 12, 3, 768, "stem"},
+    {"vit_tiny_r_s16_p8_384", 384, 8, 192, 12, 3, 768, "stem"},
 };
 // clang-format on
 
@@ -309,7 +362,28 @@ inline constexpr Preset presets[] = {
   c.gated_mlp = preset.has("gated");
   c.attn_norm = preset.has("attn_norm");
   c.mlp_norm = preset.has("mlp_norm");
+  c.patch_norm = preset.has("embed_norm");
+  c.relative_positions = preset.has("relative_positions");
+  if (preset.has("relative_positions") || preset.has("dinov3"))
+    c.positions = PositionCoverage::none;
+  if (preset.has("rope")) c.rotary = RotaryKind::eva;
+  if (preset.has("dinov3")) {
+    c.rotary = RotaryKind::dinov3;
+    c.patches_keep_grid = true;
+  }
+  if (preset.has("res_post_norm")) c.block = BlockKind::post_norm;
+  if (preset.has("parallel_things")) c.block = BlockKind::parallel_things;
+  if (preset.has("parallel_scaling")) c.block = BlockKind::parallel_scaling;
+  if (preset.has("stem")) c.stem = ResNetConfig{};
+  if (preset.has("r26")) c.stem = ResNetConfig{.layers = {2, 2, 2, 2}};
+  if (preset.has("r50_s16")) c.stem = ResNetConfig{.layers = {3, 4, 9}};
+  if (preset.has("r50_s32")) c.stem = ResNetConfig{.layers = {3, 4, 6, 3}};
+  for (std::size_t s = 0; c.stem && s < c.stem->layers.size(); ++s) {
+    c.stem->middle.push_back(Index{64} << s);
+    c.stem->outputs.push_back(Index{256} << s);
+  }
   if (preset.has("avg")) c.pooling = Pooling::avg;
+  if (preset.has("map")) c.pooling = Pooling::map;
   c.fc_norm = preset.has("fc_norm");
   c.final_norm = !c.fc_norm && !preset.has("no_final_norm");
   c.pool_includes_prefix = preset.has("pool_prefix");
@@ -319,15 +393,8 @@ inline constexpr Preset presets[] = {
 /// What `preset` needs that the encoder does not have, or "".
 [[nodiscard]] inline std::string_view missing_capability(const Preset& preset) {
   constexpr std::pair<std::string_view, std::string_view> unsupported[] = {
-      {"map", "attention pooling"},
-      {"parallel_things", "parallel blocks"},
-      {"parallel_scaling", "parallel blocks"},
-      {"res_post_norm", "norms after the branches"},
       {"diff_attention", "differential attention"},
-      {"diff_parallel_scaling", "differential attention"},
-      {"relative_positions", "relative position bias"},
-      {"swiglu", "an unpacked SwiGLU"},
-      {"embed_norm", "a norm in the patch embedding"}};
+      {"diff_parallel_scaling", "differential attention"}};
   for (const auto& [word, capability] : unsupported) {
     if (preset.has(word)) return capability;
   }

@@ -35,7 +35,13 @@ class ViT {
   void check_size(Index H, Index W) const;
   /// T for pictures of H x W.
   [[nodiscard]] Index tokens_for(Index H, Index W) const {
-    return config_.prefix_tokens() + patch_embed_.grid(H, W).count();
+    return config_.prefix_tokens() + grid_for(H, W).count();
+  }
+
+  /// The patches of pictures of H x W.
+  [[nodiscard]] Grid grid_for(Index H, Index W) const {
+    if (!config_.stem) return patch_embed_.grid(H, W);
+    return patch_embed_.grid(config_.stem->cells(H), config_.stem->cells(W));
   }
 
   /// One pass over pixels (B, C, H, W), normalised as the checkpoint wants them. H and W may differ
@@ -54,11 +60,15 @@ class ViT {
                      const Context& context, Trace* trace) const;
   void embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens, const Context& context,
              Trace* trace) const;
+  void record_tables(Grid grid, Workspace& workspace, Trace& trace) const;
+  [[nodiscard]] TokenPositions<T> token_positions(Grid grid, Workspace& workspace) const;
 
   ViTConfig config_;
+  ResNetStem<T> stem_;
   PatchEmbedding<T> patch_embed_;
   Tensor<T, 1> prefix_;  // (prefix_tokens() * D): class token, distillation token, registers
   PositionEmbedding<T> pos_embed_;
+  RelativePositionBias<T> rel_pos_bias_;  // one for all blocks, or empty
   LayerNorm<T> norm_pre_;
   Encoder<T> encoder_;
   LayerNorm<T> norm_;
@@ -67,31 +77,66 @@ class ViT {
 
 namespace detail {
 
+/// `attn` and `mlp` are the parents of the two branches' names: both the block itself but in
+/// parallel things.
 template <Scalar T>
-EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters, const std::string& name) {
+EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
+                              const std::array<std::string, 4>& names, const std::string& attn_name,
+                              const std::string& mlp_name) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
-  const auto norm = [&](const std::string& part, Index width) {
-    return LayerNorm<T>::load(parameters, name + part, width, c.norm_eps, c.norm);
+  const auto norm = [&](const std::string& name, Index width) {
+    return LayerNorm<T>::load(parameters, name, width, c.norm_eps, c.norm);
   };
   EncoderBlock<T> block;
-  block.norm1 = norm(".norm1", D);
+  block.kind = c.block;
+  block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
-  block.attn.qkv = Dense<T>::load(parameters, name + ".attn.qkv", 3 * inner, D, c.qkv_bias);
-  if (c.qk_norm) block.attn.q_norm = norm(".attn.q_norm", c.head_dim);
-  if (c.qk_norm) block.attn.k_norm = norm(".attn.k_norm", c.head_dim);
-  if (c.attn_norm) block.attn.norm = norm(".attn.norm", inner);
-  block.attn.proj = Dense<T>::load(parameters, name + ".attn.proj", D, inner);
-  if (c.layer_scale) block.gamma1 = parameters.tensor(name + ".ls1.gamma", {D});
-  block.norm2 = norm(".norm2", D);
+  block.attn.qkv = Dense<T>::load(parameters, attn_name + ".qkv", 3 * inner, D, c.qkv_bias);
+  if (c.qk_norm) block.attn.q_norm = norm(attn_name + ".q_norm", c.head_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(attn_name + ".k_norm", c.head_dim);
+  if (c.attn_norm) block.attn.norm = norm(attn_name + ".norm", inner);
+  if (c.attn_proj) {
+    block.attn.proj = Dense<T>::load(parameters, attn_name + ".proj", D, inner, c.proj_bias);
+  }
+  if (c.relative_positions && !c.shared_relative_positions) {
+    block.attn.relative =
+        RelativePositionBias<T>::load(parameters, attn_name + ".relative_position_bias_table",
+                                      c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
+  }
+  if (c.layer_scale) block.gamma1 = parameters.tensor(names[1], {D});
+  if (c.block != BlockKind::parallel_scaling) block.norm2 = norm(names[2], D);
   block.mlp.activation = c.activation;
   block.mlp.gated = c.gated_mlp;
-  block.mlp.fc1 = Dense<T>::load(parameters, name + ".mlp.fc1",
-                                 c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden, D);
-  if (c.mlp_norm) block.mlp.norm = norm(".mlp.norm", c.mlp_hidden);
-  block.mlp.fc2 = Dense<T>::load(parameters, name + ".mlp.fc2", D, c.mlp_hidden);
-  if (c.layer_scale) block.gamma2 = parameters.tensor(name + ".ls2.gamma", {D});
+  block.mlp.fc1 = Dense<T>::load(parameters, mlp_name + ".fc1",
+                                 c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden, D, c.mlp_bias);
+  if (c.mlp_norm) block.mlp.norm = norm(mlp_name + ".norm", c.mlp_hidden);
+  block.mlp.fc2 = Dense<T>::load(parameters, mlp_name + ".fc2", D, c.mlp_hidden, c.mlp_bias);
+  if (c.layer_scale) block.gamma2 = parameters.tensor(names[3], {D});
   return block;
+}
+
+template <Scalar T>
+EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters, const std::string& name) {
+  if (c.block != BlockKind::parallel_things) {
+    return load_branches(
+        c, parameters, {name + ".norm1", name + ".ls1.gamma", name + ".norm2", name + ".ls2.gamma"},
+        name + ".attn", name + ".mlp");
+  }
+  EncoderBlock<T> first;
+  for (Index i = 0; i < c.branches; ++i) {
+    const std::string attn = name + ".attns." + std::to_string(i);
+    const std::string mlp = name + ".ffns." + std::to_string(i);
+    EncoderBlock<T> block = load_branches(
+        c, parameters, {attn + ".norm", attn + ".ls.gamma", mlp + ".norm", mlp + ".ls.gamma"},
+        attn + ".attn", mlp + ".mlp");
+    if (i == 0) {
+      first = std::move(block);
+    } else {
+      first.beside.push_back(std::move(block));
+    }
+  }
+  return first;
 }
 
 /// Class token, distillation token and registers one below the other: (prefix_tokens() * D).
@@ -118,12 +163,33 @@ ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
   const Index D = c.embed_dim;
   ViT vit;
   vit.config_ = c;
-  vit.patch_embed_ = PatchEmbedding<T>::load(parameters, "patch_embed.proj", D, c.channels,
+  if (c.rotary != RotaryKind::none && c.head_dim % 4 != 0) {
+    fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found " +
+                             std::to_string(c.head_dim));
+  }
+  if (c.stem) {
+    vit.stem_ = ResNetStem<T>::load(parameters, "patch_embed.backbone", c.channels, *c.stem);
+  }
+  const Index patch_channels = c.stem ? c.stem->channels() : c.channels;
+  vit.patch_embed_ = PatchEmbedding<T>::load(parameters, "patch_embed.proj", D, patch_channels,
                                              c.patch_height, c.patch_width, c.patch_bias);
+  if (c.patch_input_norm) {
+    vit.patch_embed_.input_norm = LayerNorm<T>::load_for_patches(
+        parameters, "patch_embed.norm_in", c.channels, c.patch_height, c.patch_width, c.norm_eps);
+  }
+  if (c.patch_norm)
+    vit.patch_embed_.norm =
+        LayerNorm<T>::load(parameters, "patch_embed.norm", D, c.norm_eps, c.norm);
   vit.prefix_ = detail::load_prefix(c, parameters);
   if (c.positions != PositionCoverage::none) {
     vit.pos_embed_ = PositionEmbedding<T>::load(parameters, "pos_embed", c.position_prefix(),
                                                 c.grid(), D, c.position_rule);
+  }
+  if (c.sincos_positions) vit.pos_embed_ = PositionEmbedding<T>::sincos(c.grid(), D);
+  if (c.shared_relative_positions) {
+    vit.rel_pos_bias_ =
+        RelativePositionBias<T>::load(parameters, "rel_pos_bias.relative_position_bias_table",
+                                      c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
   if (c.pre_norm) vit.norm_pre_ = LayerNorm<T>::load(parameters, "norm_pre", D, c.norm_eps, c.norm);
   vit.encoder_.blocks.reserve(static_cast<std::size_t>(c.depth));
@@ -133,13 +199,17 @@ ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
   if (c.final_norm) vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, c.norm_eps, c.norm);
   vit.head_.pooling = c.pooling;
   vit.head_.first_pooled = c.pool_includes_prefix ? 0 : c.prefix_tokens();
+  if (c.pooling == Pooling::map) {
+    vit.head_.attn_pool = AttentionPool<T>::load(parameters, "attn_pool", D, c.heads, c.mlp_hidden,
+                                                 c.norm_eps, c.norm, c.activation);
+  }
   if (c.fc_norm)
     vit.head_.fc_norm = LayerNorm<T>::load(parameters, "fc_norm", D, c.norm_eps, c.norm);
   if (c.representation_size > 0) {
     vit.head_.pre_logits = Dense<T>::load(parameters, "pre_logits", c.representation_size, D);
   }
   if (c.classes > 0)
-    vit.head_.head = Dense<T>::load(parameters, "head", c.classes, c.feature_dim());
+    vit.head_.head = Dense<T>::load(parameters, "head", c.classes, c.feature_dim(), c.head_bias);
   if (c.distilled_head) vit.head_.head_dist = Dense<T>::load(parameters, "head_dist", c.classes, D);
   return vit;
 }
@@ -147,8 +217,8 @@ ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
 template <Scalar T>
 void ViT<T>::check_size(Index H, Index W) const {
   const auto text = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
-  const Index Ph = config_.patch_height;
-  const Index Pw = config_.patch_width;
+  const Index Ph = config_.pixels_per_patch_row();
+  const Index Pw = config_.pixels_per_patch_column();
   if (H < 1 || W < 1) fail("picture", "is " + text(H, W) + " pixels, expected at least one");
   if (!config_.pad_to_patch && (H % Ph != 0 || W % Pw != 0)) {
     fail("picture", "is " + text(H, W) +
@@ -160,9 +230,11 @@ void ViT<T>::check_size(Index H, Index W) const {
 template <Scalar T>
 void ViT<T>::set_image_size(Index H, Index W) {
   check_size(H, W);
-  const Grid wanted = patch_embed_.grid(H, W);
-  config_.image_height = wanted.height * config_.patch_height;
-  config_.image_width = wanted.width * config_.patch_width;
+  const Grid wanted = grid_for(H, W);
+  config_.image_height = wanted.height * config_.pixels_per_patch_row();
+  config_.image_width = wanted.width * config_.pixels_per_patch_column();
+  rel_pos_bias_.set_grid(wanted);
+  for (EncoderBlock<T>& block : encoder_.blocks) block.attn.relative.set_grid(wanted);
   if (pos_embed_.empty() || wanted == pos_embed_.grid) return;
   Workspace workspace;
   const Workspace::Scope scope(workspace);
@@ -177,11 +249,19 @@ void ViT<T>::embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
   const Index B = pixels.extent(0);
   const Index D = config_.embed_dim;
   const Index P = config_.prefix_tokens();
-  const Grid grid = patch_embed_.grid(pixels.extent(2), pixels.extent(3));
+  const Grid grid = grid_for(pixels.extent(2), pixels.extent(3));
   const Workspace::Scope scope(context.workspace);
   const MatrixView<T> patches = context.workspace.template matrix<T>(B * grid.count(), D);
-  patch_embed_(pixels, patches, context);
-  if (trace != nullptr) trace->record("patch_embed", patches, {B, grid.count(), D});
+  if (stem_.empty()) {
+    patch_embed_(pixels, patches, context);
+  } else {
+    patch_embed_(stem_(pixels, context), patches, context);
+  }
+  if (trace != nullptr) {
+    trace->record("patch_embed", patches,
+                  config_.patches_keep_grid ? Shape{B, grid.height, grid.width, D}
+                                            : Shape{B, grid.count(), D});
+  }
 
   MatrixView<const T> positions;  // (covered prefix rows + N, D)
   if (!pos_embed_.empty()) positions = pos_embed_.rows_for(grid, context.workspace);
@@ -205,6 +285,30 @@ void ViT<T>::embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
 }
 
 template <Scalar T>
+TokenPositions<T> ViT<T>::token_positions(Grid grid, Workspace& workspace) const {
+  TokenPositions<T> positions{.grid = grid, .prefix = config_.prefix_tokens()};
+  positions.rotary =
+      make_rotary<T>(config_.rotary, grid, config_.head_dim, config_.rotary_reference, workspace);
+  if (!rel_pos_bias_.empty()) {
+    positions.bias = rel_pos_bias_.bias_for(grid, positions.prefix, workspace);
+  }
+  return positions;
+}
+
+/// The tables of relative positions that `grid` makes the pass resample.
+template <Scalar T>
+void ViT<T>::record_tables(Grid grid, Workspace& workspace, Trace& trace) const {
+  for (std::size_t i = 0; i < encoder_.blocks.size(); ++i) {
+    const RelativePositionBias<T>& relative = encoder_.blocks[i].attn.relative;
+    if (relative.empty() || relative.grid == grid) continue;
+    const Workspace::Scope scope(workspace);
+    const MatrixView<const T> rows = relative.rows_for(grid, workspace);
+    trace.record("resampled.blocks." + std::to_string(i) + ".attn.relative_position_bias_table",
+                 rows, {rows.extent(0), rows.extent(1)});
+  }
+}
+
+template <Scalar T>
 void ViT<T>::forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                            const Context& context, Trace* trace) const {
   const Index B = pixels.extent(0);
@@ -217,7 +321,9 @@ void ViT<T>::forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutput
     if (trace != nullptr) trace->record("embeddings_before_norm_pre", x, {B, T_, D});
     norm_pre_(x, x, context);
   }
-  encoder_(x, B, context, trace);
+  const Grid grid = grid_for(pixels.extent(2), pixels.extent(3));
+  if (trace != nullptr) record_tables(grid, context.workspace, *trace);
+  encoder_(x, B, context, trace, token_positions(grid, context.workspace));
   if (!norm_.empty()) norm_(x, x, context);
   if (trace != nullptr) trace->record("forward_features", x, {B, T_, D});
   if (out.tokens.data() != nullptr) copy(x, out.tokens.template reshape<2>({B * T_, D}));

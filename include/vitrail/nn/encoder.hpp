@@ -14,7 +14,8 @@ struct Encoder {
 
   /// x (B * T, D) through every block, in place. Throws Error between blocks when the context is
   /// asked to stop.
-  void operator()(MatrixView<T> x, Index batch, const Context& context, Trace* trace) const {
+  void operator()(MatrixView<T> x, Index batch, const Context& context, Trace* trace,
+                  const TokenPositions<T>& positions = {}) const {
     const auto depth = static_cast<Index>(blocks.size());
     const Shape shape{batch, x.extent(0) / batch, x.extent(1)};
     for (Index i = 0; i < depth; ++i) {
@@ -23,11 +24,11 @@ struct Encoder {
       if (trace != nullptr) trace->record("hidden_states." + std::to_string(i), x, shape);
       if (trace != nullptr && trace->wants_attention(i, depth)) {
         Tensor<T, 4> maps({batch, block.attn.heads, shape[1], shape[1]});
-        block(x, batch, context, maps);
+        block(x, batch, context, maps, positions);
         trace->record(i + 1 == depth ? "attn_last" : "attn." + std::to_string(i),
                       AnyTensor(TensorView<const T, 4>(maps)));
       } else {
-        block(x, batch, context);
+        block(x, batch, context, {}, positions);
       }
     }
     if (trace != nullptr) trace->record("hidden_states." + std::to_string(depth), x, shape);

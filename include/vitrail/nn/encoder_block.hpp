@@ -2,29 +2,49 @@
 #ifndef VITRAIL_NN_ENCODER_BLOCK_HPP
 #define VITRAIL_NN_ENCODER_BLOCK_HPP
 
+#include <vector>
 #include <vitrail/nn/mlp.hpp>
 #include <vitrail/nn/multi_head_attention.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
+
+/// Where a block's norms stand and what its branches see.
+///   sequential        z' = z + attn(norm1(z)), z = z' + mlp(norm2(z'))                ViT eq. 2, 3
+///   post_norm         z' = z + norm1(attn(z)), z = z' + norm2(mlp(z'))
+///   parallel_things   as sequential, each half the sum of `branches` branches
+///   parallel_scaling  z + attn(norm1(z)) + mlp(norm1(z))                              ViT-22B
+enum class BlockKind { sequential, post_norm, parallel_things, parallel_scaling };
 
 template <Scalar T>
 struct EncoderBlock {
   LayerNorm<T> norm1;          // (D)
   MultiHeadAttention<T> attn;  // D -> D
   Tensor<T, 1> gamma1;         // (D) LayerScale (Touvron et al. 2021), or empty
-  LayerNorm<T> norm2;          // (D)
+  LayerNorm<T> norm2;          // (D), empty in BlockKind::parallel_scaling
   Mlp<T> mlp;                  // D -> M -> D
   Tensor<T, 1> gamma2;         // (D), or empty
+  BlockKind kind = BlockKind::sequential;
+  std::vector<EncoderBlock> beside = {};  // BlockKind::parallel_things: the other branches
 
-  /// x (B * T, D) becomes the block's output, in place. `maps` as in MultiHeadAttention.
-  void operator()(MatrixView<T> x, Index batch, const Context& context,
-                  TensorView<T, 4> maps = {}) const {
+  /// x (B * T, D) becomes the block's output, in place. `maps` and `positions` as in
+  /// MultiHeadAttention.
+  void operator()(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps = {},
+                  const TokenPositions<T>& positions = {}) const {
     const Workspace::Scope scope(context.workspace);
     const MatrixView<T> normed = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+    if (kind == BlockKind::post_norm) {
+      attn(x, batch, normed, context, {}, maps, positions);
+      add_normed(norm1, gamma1, normed, x, context);
+      mlp(x, normed, context);
+      return add_normed(norm2, gamma2, normed, x, context);
+    }
+    if (kind == BlockKind::parallel_things) {
+      return sum_branches(x, normed, batch, context, maps, positions);
+    }
     norm1(x, normed, context);
-    attn(normed, batch, x, context, {.scale = scale(gamma1), .residual = x},
-         maps);  // eq. 2: z' = z + MSA(LN(z))
-    norm2(x, normed, context);
+    attn(normed, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
+         positions);  // eq. 2: z' = z + MSA(LN(z))
+    if (kind == BlockKind::sequential) norm2(x, normed, context);
     mlp(normed, x, context,
         {.scale = scale(gamma2), .residual = x});  // eq. 3: z = z' + MLP(LN(z'))
   }
@@ -32,6 +52,36 @@ struct EncoderBlock {
  private:
   static const T* scale(const Tensor<T, 1>& gamma) {
     return gamma.empty() ? nullptr : gamma.data();
+  }
+
+  /// x += gamma * norm(branch)
+  static void add_normed(const LayerNorm<T>& norm, const Tensor<T, 1>& gamma, MatrixView<T> branch,
+                         MatrixView<T> x, const Context& context) {
+    norm(branch, branch, context);
+    for (Index row = 0; row < x.extent(0); ++row)
+      for (Index d = 0; d < x.extent(1); ++d)
+        x(row, d) += branch(row, d) * (gamma.empty() ? T(1) : gamma(d));
+  }
+
+  /// Each half adds all its branches, which read the same z.
+  void sum_branches(MatrixView<T> x, MatrixView<T> normed, Index batch, const Context& context,
+                    TensorView<T, 4> maps, const TokenPositions<T>& positions) const {
+    const MatrixView<T> z = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+    const auto branches = static_cast<Index>(beside.size()) + 1;
+    const auto branch = [&](Index i) -> const EncoderBlock& {
+      return i == 0 ? *this : beside[static_cast<std::size_t>(i - 1)];
+    };
+    copy(x, z);
+    for (Index i = 0; i < branches; ++i) {
+      branch(i).norm1(z, normed, context);
+      branch(i).attn(normed, batch, x, context, {.scale = scale(branch(i).gamma1), .residual = x},
+                     i == 0 ? maps : TensorView<T, 4>{}, positions);
+    }
+    copy(x, z);
+    for (Index i = 0; i < branches; ++i) {
+      branch(i).norm2(z, normed, context);
+      branch(i).mlp(normed, x, context, {.scale = scale(branch(i).gamma2), .residual = x});
+    }
   }
 };
 

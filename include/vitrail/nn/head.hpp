@@ -3,41 +3,46 @@
 #ifndef VITRAIL_NN_HEAD_HPP
 #define VITRAIL_NN_HEAD_HPP
 
+#include <vitrail/nn/attention_pool.hpp>
 #include <vitrail/nn/dense.hpp>
 #include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/nn/trace.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// How T tokens become one vector. `none`: no vector; the tokens are the answer.
-enum class Pooling { token, avg, max, avgmax, none };
+/// How T tokens become one vector. `map`: attention with one learned query (Zhai et al. 2022);
+/// `token_and_avg`: the class token beside the mean of the patches (DINOv2's classifiers); `none`:
+/// no vector, the tokens are the answer.
+enum class Pooling { token, avg, max, avgmax, map, token_and_avg, none };
 
 [[nodiscard]] constexpr std::string_view name_of(Pooling pooling) {
-  constexpr std::string_view names[] = {"token", "avg", "max", "avgmax", "none"};
+  constexpr std::string_view names[] = {"token", "avg",           "max", "avgmax",
+                                        "map",   "token_and_avg", "none"};
   return names[static_cast<std::size_t>(pooling)];
 }
 
 template <Scalar T>
 struct Head {
   Pooling pooling = Pooling::token;
-  Index first_pooled = 1;  // avg and max pool rows [first_pooled, T): usually the patches
-  LayerNorm<T> fc_norm;    // (D) after pooling, or empty
-  Dense<T> pre_logits;     // (R, D), followed by tanh, or empty
-  Dense<T> head;           // (K, D or R), or empty
-  Dense<T> head_dist;      // (K, D): DeiT's second head, on the distillation token; or empty
+  Index first_pooled = 1;      // avg and max pool rows [first_pooled, T): usually the patches
+  AttentionPool<T> attn_pool;  // Pooling::map's, or empty
+  LayerNorm<T> fc_norm;        // (D) after pooling, or empty
+  Dense<T> pre_logits;         // (R, D), followed by tanh, or empty
+  Dense<T> head;               // (K, D or R), or empty
+  Dense<T> head_dist;          // (K, D): DeiT's second head, on the distillation token; or empty
 
-  /// Width of the pooled features: R with a pre_logits layer, else D.
-  [[nodiscard]] Index features(Index D) const {
-    return pre_logits.empty() ? D : pre_logits.outputs();
-  }
-
-  /// tokens (B * T, D) -> features (B, features(D)) and, unless `head` is empty, logits (B, K).
+  /// tokens (B * T, D) -> features (B, F) and, unless `head` is empty, logits (B, K). F is R with a
+  /// pre_logits layer, 2D for Pooling::token_and_avg, else D.
   void operator()(MatrixView<const T> tokens, Index batch, MatrixView<T> features_out,
                   MatrixView<T> logits, const Context& context, Trace* trace) const {
     const Workspace::Scope scope(context.workspace);
-    const Index D = tokens.extent(1);
+    const Index D = pooling == Pooling::token_and_avg ? 2 * tokens.extent(1) : tokens.extent(1);
     const MatrixView<T> pooled = context.workspace.template matrix<T>(batch, D);
-    pool(tokens, batch, pooled);
+    if (pooling == Pooling::map) {
+      attn_pool(tokens, batch, first_pooled, pooled, context);
+    } else {
+      pool(tokens, batch, pooled);
+    }
     if (trace != nullptr) trace->record("pooled", pooled, {batch, D});
     if (!head_dist.empty())
       return distilled(tokens, batch, pooled, features_out, logits, context, trace);
@@ -61,8 +66,12 @@ struct Head {
         copy(rows[0], pooled[b]);
         continue;
       }
+      if (pooling == Pooling::token_and_avg) {
+        copy(rows[0], pooled[b].slice(0, tokens.extent(1)));
+        to += tokens.extent(1);
+      }
       const Index count = T_ - first_pooled;
-      for (Index d = 0; d < pooled.extent(1); ++d) {
+      for (Index d = 0; d < tokens.extent(1); ++d) {
         T sum = 0;
         T largest = rows(first_pooled, d);
         for (Index t = first_pooled; t < T_; ++t) {
@@ -70,9 +79,9 @@ struct Head {
           largest = std::max(largest, rows(t, d));
         }
         const T mean = sum / static_cast<T>(count);
-        to[d] = pooling == Pooling::avg   ? mean
-                : pooling == Pooling::max ? largest
-                                          : (mean + largest) / 2;
+        to[d] = pooling == Pooling::max      ? largest
+                : pooling == Pooling::avgmax ? (mean + largest) / 2
+                                             : mean;
       }
     }
   }

@@ -23,6 +23,16 @@ struct LayerNorm {
     return norm;
   }
 
+  /// The same for a norm over patches: C * Ph * Pw values in the order of a patch's pixels.
+  [[nodiscard]] static LayerNorm load_for_patches(Parameters<T>& parameters,
+                                                  const std::string& name, Index C, Index Ph,
+                                                  Index Pw, double eps) {
+    LayerNorm norm{.eps = eps};
+    norm.gamma = parameters.tensor(name + ".weight", {1, C, Ph, Pw});
+    norm.beta = parameters.tensor(name + ".bias", {1, C, Ph, Pw});
+    return norm;
+  }
+
   [[nodiscard]] bool empty() const { return gamma.empty(); }
   [[nodiscard]] NormParameters<T> parameters() const {
     return {gamma.data(), beta.empty() ? nullptr : beta.data(), eps, kind};

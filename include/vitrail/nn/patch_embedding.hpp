@@ -7,13 +7,16 @@
 
 #include <cstring>
 #include <vitrail/nn/dense.hpp>
+#include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/ops/resample.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 template <Scalar T>
 struct PatchEmbedding {
-  Dense<T> proj = {};  // (D, C * Ph * Pw)
+  LayerNorm<T> input_norm = {};  // (C * Ph * Pw) on each patch's pixels, or empty
+  Dense<T> proj = {};            // (D, C * Ph * Pw)
+  LayerNorm<T> norm = {};        // (D) on the embedded patches, or empty
   Index channels = 3;
   Index patch_height = 16;
   Index patch_width = 16;
@@ -43,7 +46,9 @@ struct PatchEmbedding {
     context.executor.parallel_for(
         pixels.extent(0) * grid(pixels.extent(2), pixels.extent(3)).height,
         [&](Index row) { gather_grid_row(pixels, row, patches); });
+    if (!input_norm.empty()) input_norm(patches, patches, context);
     proj(patches, tokens, context);
+    if (!norm.empty()) norm(tokens, tokens, context);
   }
 
  private:

@@ -15,12 +15,22 @@ struct PositionEmbedding {
   Grid grid;                // the grid the table was trained on
   Index width = 0;          // D
   PositionRule rule = PositionRule::timm;
+  bool computed = false;  // sines and cosines of the grid, made anew for each other one
 
   /// Reads `name` (1, prefix + grid.count(), D).
   [[nodiscard]] static PositionEmbedding load(Parameters<T>& parameters, const std::string& name,
                                               Index prefix, Grid grid, Index D, PositionRule rule) {
     PositionEmbedding positions{.prefix = prefix, .grid = grid, .width = D, .rule = rule};
     positions.table = parameters.tensor(name, {1, prefix + grid.count(), D});
+    return positions;
+  }
+
+  /// SimpleViT's fixed positions (Beyer et al. 2022): [sin x, cos x, sin y, cos y], each of D/4
+  /// frequencies 10000^(-k / (D/4 - 1)).
+  [[nodiscard]] static PositionEmbedding sincos(Grid grid, Index D) {
+    PositionEmbedding positions{.grid = grid, .width = D, .computed = true};
+    positions.table = Tensor<T, 1>({grid.count() * D});
+    fill_sincos(grid, {positions.table.data(), {grid.count(), D}});
     return positions;
   }
 
@@ -35,10 +45,32 @@ struct PositionEmbedding {
     if (wanted == grid) return rows();
     const MatrixView<T> resampled(workspace.template take<T>((prefix + wanted.count()) * width),
                                   {prefix + wanted.count(), width});
+    if (computed) {
+      fill_sincos(wanted, resampled);
+      return resampled;
+    }
     copy(rows().slice(0, prefix), resampled.slice(0, prefix));
     resample_grid<T>(rows().slice(prefix, prefix + grid.count()), grid,
                      resampled.slice(prefix, prefix + wanted.count()), wanted, rule, workspace);
     return resampled;
+  }
+
+ private:
+  static void fill_sincos(Grid grid, MatrixView<T> rows) {
+    const Index bands = rows.extent(1) / 4;
+    for (Index n = 0; n < grid.count(); ++n) {
+      for (Index k = 0; k < bands; ++k) {
+        const double share =
+            bands > 1 ? static_cast<double>(k) / static_cast<double>(bands - 1) : 0;
+        const double omega = std::pow(10000.0, -share);
+        const double x = static_cast<double>(n % grid.width) * omega;
+        const double y = static_cast<double>(n / grid.width) * omega;
+        rows(n, k) = static_cast<T>(std::sin(x));
+        rows(n, bands + k) = static_cast<T>(std::cos(x));
+        rows(n, 2 * bands + k) = static_cast<T>(std::sin(y));
+        rows(n, 3 * bands + k) = static_cast<T>(std::cos(y));
+      }
+    }
   }
 };
 

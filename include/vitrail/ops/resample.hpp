@@ -136,19 +136,17 @@ inline Taps make_taps(PositionRule rule, Index in, Index out, Workspace& workspa
 
 }  // namespace detail
 
-/// Resamples a grid of `from.count()` rows (h * w, D) to target (H * W, D). Scratch comes
-/// from `workspace`. Sources: torch aten/native/cpu/UpSampleKernel.cpp, scipy.ndimage.zoom.
+/// Resamples a grid of `from.count()` rows (h * w, D) to target (H * W, D) with the taps of its
+/// rows and columns. Scratch comes from `workspace`.
 template <Scalar T>
-void resample_grid(MatrixView<const T> source, Grid from, MatrixView<T> target, Grid to,
-                   PositionRule rule, Workspace& workspace) {
+void weigh_grid(MatrixView<const T> source, Grid from, MatrixView<T> target, Grid to,
+                const detail::Taps& rows, const detail::Taps& columns, Workspace& workspace) {
   const auto [h, w] = from;
   const auto [H, W] = to;
   VITRAIL_ASSERT(source.extent(0) == h * w && target.extent(0) == H * W,
-                 "resample_grid: rows do not fit the grid");
+                 "weigh_grid: rows do not fit the grid");
   const Index D = source.extent(1);
   const Workspace::Scope scope(workspace);
-  const detail::Taps rows = detail::make_taps(rule, h, H, workspace);
-  const detail::Taps columns = detail::make_taps(rule, w, W, workspace);
   const TensorView<double, 3> wide(workspace.take<double>(h * W * D),
                                    {h, W, D});  // columns done, rows to do
   const auto weigh = [D](double* sum, double weight, const auto* values) {
@@ -169,6 +167,17 @@ void resample_grid(MatrixView<const T> source, Grid from, MatrixView<T> target, 
       T* result = target[Y * W + X].data();
       for (Index d = 0; d < D; ++d) result[d] = static_cast<T>(sum[d]);
     }
+}
+
+/// The same by a publisher's rule. Sources: torch aten/native/cpu/UpSampleKernel.cpp,
+/// scipy.ndimage.zoom.
+template <Scalar T>
+void resample_grid(MatrixView<const T> source, Grid from, MatrixView<T> target, Grid to,
+                   PositionRule rule, Workspace& workspace) {
+  const Workspace::Scope scope(workspace);
+  const detail::Taps rows = detail::make_taps(rule, from.height, to.height, workspace);
+  const detail::Taps columns = detail::make_taps(rule, from.width, to.width, workspace);
+  weigh_grid<T>(source, from, target, to, rows, columns, workspace);
 }
 
 VITRAIL_END_NAMESPACE
