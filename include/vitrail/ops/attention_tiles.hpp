@@ -63,8 +63,25 @@ class TiledAttention {
     return (n + kernels_.vector - 1) / kernels_.vector * kernels_.vector;
   }
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
-  [[nodiscard]] Index vectors_at(Index column, Index columns) const {
-    return std::min(kernels_.panel_vectors, to_vectors(columns - column) / kernels_.vector);
+  /// Columns [begin, end) of one panel.
+  struct Panel {
+    Index begin, end;
+    [[nodiscard]] Index width() const { return end - begin; }
+  };
+  /// `columns` rounded up to vectors, cut into as few panels as possible. Where a vector is a whole
+  /// block of the scores they are about equally wide: 64 is 32 + 32, as 48 + 16 would keep fewer
+  /// multiply-adds in flight. Else they begin at whole blocks.
+  [[nodiscard]] Index panels_of(Index columns) const {
+    return (to_vectors(columns) + width() - 1) / width();
+  }
+  [[nodiscard]] Panel panel_of(Index columns, Index index) const {
+    if (kernels_.vector < 16) {
+      return {index * width(), std::min((index + 1) * width(), to_vectors(columns))};
+    }
+    const Index vectors = to_vectors(columns) / kernels_.vector;
+    const Index panels = panels_of(columns);
+    return {index * vectors / panels * kernels_.vector,
+            (index + 1) * vectors / panels * kernels_.vector};
   }
 
   /// Panels of head `head` (counted over the batch); waits if another thread is at it.
@@ -78,13 +95,15 @@ class TiledAttention {
     }
     const Index row = head / in_.heads * Tk_;
     const Index column = head % in_.heads * hd_;
-    for (Index key = 0; key < Tk_; key += width()) {
-      kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_,
-                         &keys_(head, 0) + key * hd_, vectors_at(key, Tk_) * kernels_.vector);
+    for (Index p = 0; p < panels_of(Tk_); ++p) {
+      const Panel panel = panel_of(Tk_, p);
+      kernels_.transpose(&in_.k(row + panel.begin, column), in_.k.stride(0), Tk_ - panel.begin, hd_,
+                         &keys_(head, 0) + panel.begin * hd_, panel.width());
     }
-    for (Index d = 0; d < hd_; d += width()) {
-      kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d,
-                         &values_(head, 0) + d * Tk_, vectors_at(d, hd_) * kernels_.vector);
+    for (Index p = 0; p < panels_of(hd_); ++p) {
+      const Panel panel = panel_of(hd_, p);
+      kernels_.copy_rows(&in_.v(row, column + panel.begin), in_.v.stride(0), Tk_, hd_ - panel.begin,
+                         &values_(head, 0) + panel.begin * Tk_, panel.width());
     }
     state.store(2, std::memory_order_release);
   }
@@ -100,23 +119,27 @@ class TiledAttention {
       kernels_.pack_left(LeftFormat::f32, &in_.q(row + std::min(r, rows - 1), column), hd_,
                          reinterpret_cast<std::byte*>(queries + r * 16), block * 4, nullptr);
     }
-    for (Index key = 0; key < Tk_; key += width()) {
-      const Index vectors = vectors_at(key, Tk_);
-      kernels_.f32.tile[vectors][rows]({
+    // The next tile's queries are fetched meanwhile.
+    const bool more = begin + rows < Tq_;
+    const float* const next = &in_.q(more ? row + rows : row, column);
+    for (Index p = 0; p < panels_of(Tk_); ++p) {
+      const Panel panel = panel_of(Tk_, p);
+      const Index fetched = p * panel.width();
+      kernels_.f32.tile[panel.width() / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(queries),
-          .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + key * hd_),
+          .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + panel.begin * hd_),
           .steps = hd_,
-          .sums = reinterpret_cast<std::byte*>(scores + key / 16 * block),
+          .sums = reinterpret_cast<std::byte*>(scores + panel.begin / 16 * block),
           .row_bytes = 64,
           // One vector is a whole block, or half of one (and the panel then is one block).
           .vector_bytes = kernels_.vector == 16 ? block * 4 : kernels_.vector * 4,
           .first = true,
           .ahead = nullptr,
           .ahead_lines_per_block = 0,
-          .near = nullptr,
-          .near_stride = 0,
-          .near_rows = 0,
-          .near_rows_per_block = 0,
+          .near = reinterpret_cast<const std::byte*>(next + fetched),
+          .near_stride = in_.q.stride(0) * Index{sizeof(float)},
+          .near_rows = more && fetched < hd_ ? std::min(rows, Tq_ - begin - rows) : 0,
+          .near_rows_per_block = 4,
       });
     }
     float inverse[most_tile_rows];
@@ -125,15 +148,14 @@ class TiledAttention {
       if (in_.bias.data() != nullptr) bias = in_.bias[head % in_.heads][begin + r].data();
       inverse[r] = 1.0F / kernels_.exponentials(scores + r * 16, Tk_, block, in_.scale, bias);
     }
-    for (Index d = 0; d < hd_; d += width()) {
-      const Index vectors = vectors_at(d, hd_);
-      const Index stride = vectors * kernels_.vector;
-      kernels_.f32.tile[vectors][rows]({
+    for (Index p = 0; p < panels_of(hd_); ++p) {
+      const Panel panel = panel_of(hd_, p);
+      kernels_.f32.tile[panel.width() / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(scores),
-          .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + d * Tk_),
+          .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + panel.begin * Tk_),
           .steps = Tk_,
           .sums = reinterpret_cast<std::byte*>(sums),
-          .row_bytes = stride * 4,
+          .row_bytes = panel.width() * 4,
           .vector_bytes = kernels_.vector * 4,
           .first = true,
           .ahead = nullptr,
@@ -143,10 +165,8 @@ class TiledAttention {
           .near_rows = 0,
           .near_rows_per_block = 0,
       });
-      for (Index r = 0; r < rows; ++r) {
-        kernels_.multiply(sums + r * stride, std::min(width(), hd_ - d), inverse[r],
-                          &out_(row + r, column + d));
-      }
+      kernels_.multiply_rows(sums, panel.width(), rows, std::min(panel.width(), hd_ - panel.begin),
+                             inverse, &out_(row, column + panel.begin), out_.stride(0));
     }
   }
 
