@@ -5,8 +5,31 @@
 #include <vitrail/checkpoints/detect.hpp>
 #include <vitrail/checkpoints/file_parameters.hpp>
 #include <vitrail/models/classifier.hpp>
+#include <vitrail/ops/resample_patch.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Gives `vit` the checkpoint's patch kernel for patches of P x P: by timm's rule, for google's npz
+/// by theirs.
+template <Scalar T>
+[[gnu::cold]] void resize_patches(const ViTConfig& c, Index P, FileParameters<T>& parameters,
+                                  const LoadOptions& options, Executor& executor, ViT<T>& vit) {
+  const Tensor<T, 1> stored = parameters.tensor(
+      "patch_embed.proj.weight", {c.embed_dim, c.channels, c.patch_height, c.patch_width});
+  Tensor<T, 4> kernel({c.embed_dim, c.channels, P, P});
+  const bool google =
+      c.position_rule == PositionRule::google || c.position_rule == PositionRule::timm_npz;
+  resample_patch_kernels<T>(
+      {stored.data(), {c.embed_dim, c.channels, c.patch_height, c.patch_width}}, kernel.view(),
+      google ? PositionRule::timm_npz : PositionRule::timm);
+  vit.set_patch_kernel(PackedMatrix<T>::pack({kernel.data(), {c.embed_dim, c.channels * P * P}},
+                                             options.precision, executor),
+                       P);
+}
+
+}  // namespace detail
 
 /// The model of an opened checkpoint, in float or in double. `surplus` receives the tensors that it
 /// does not use; without it, or unless `options.lenient`, such a tensor is an Error. Throws Error
@@ -15,8 +38,8 @@ template <Scalar T>
 [[nodiscard]] ViT<T> load_vit(const Checkpoint& checkpoint, const LoadOptions& options,
                               std::vector<std::string>* surplus = nullptr) {
   SerialExecutor serial;
-  FileParameters<T> parameters(checkpoint, options.precision,
-                               options.executor == nullptr ? serial : *options.executor);
+  Executor& executor = options.executor == nullptr ? serial : *options.executor;
+  FileParameters<T> parameters(checkpoint, options.precision, executor);
   ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
   std::vector<std::string> left = parameters.surplus();
   if (!left.empty() && !options.lenient) {
@@ -26,6 +49,10 @@ template <Scalar T>
   }
   if (surplus != nullptr) *surplus = std::move(left);
   checkpoint.files.tensors.check_size();
+  const Index P = options.patch_size;
+  if (P > 0 && (P != checkpoint.config.patch_height || P != checkpoint.config.patch_width)) {
+    detail::resize_patches<T>(checkpoint.config, P, parameters, options, executor, vit);
+  }
   const Index H = options.image_height > 0 ? options.image_height : checkpoint.config.image_height;
   const Index W = options.image_width > 0 ? options.image_width : checkpoint.config.image_width;
   if (H != checkpoint.config.image_height || W != checkpoint.config.image_width)
