@@ -22,6 +22,30 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// `columns`, rounded up to vectors, cut into panels: as few as possible. Where a vector is a whole
+/// block of the scores they are about equally wide: 64 is 32 + 32, as 48 + 16 would keep fewer
+/// multiply-adds in flight. Else they begin at whole blocks.
+struct PanelSplit {
+  Index count = 0;
+  Index total = 0;  // columns, rounded up
+  Index vector = 1;
+  Index base = 0;   // vectors of a panel
+  Index wider = 0;  // the first so many have one more
+
+  PanelSplit() = default;
+  PanelSplit(const Kernels& kernels, Index columns) : vector(kernels.vector) {
+    const Index vectors = (columns + vector - 1) / vector;
+    total = vectors * vector;
+    count = (vectors + kernels.panel_vectors - 1) / kernels.panel_vectors;
+    base = vector < 16 ? kernels.panel_vectors : vectors / std::max(count, Index{1});
+    wider = vector < 16 ? 0 : vectors - base * count;
+  }
+  [[nodiscard]] Index begin(Index panel) const {
+    return std::min(total, (panel * base + std::min(panel, wider)) * vector);
+  }
+  [[nodiscard]] Index width(Index panel) const { return begin(panel + 1) - begin(panel); }
+};
+
 class TiledAttention {
  public:
   TiledAttention(const Kernels& kernels, const AttentionInput<float>& in, MatrixView<float> out)
@@ -30,6 +54,9 @@ class TiledAttention {
     Tq_ = in.queries();
     Tk_ = in.keys();
     tiles_ = (Tq_ + kernels.tile_rows - 1) / kernels.tile_rows;
+    rows_ = Tq_ / std::max(tiles_, Index{1});
+    key_panels_ = PanelSplit(kernels, Tk_);
+    value_panels_ = PanelSplit(kernels, hd_);
   }
 
   void run(const Context& context) {
@@ -38,15 +65,16 @@ class TiledAttention {
     if (units == 0 || hd_ == 0) return;
     const Index workers = WorkRanges::workers_for(context.executor, units);
     const Workspace::Scope scope(context.workspace);
-    keys_ = context.workspace.matrix<float>(heads, hd_ * to_vectors(Tk_));
-    values_ = context.workspace.matrix<float>(heads, Tk_ * to_vectors(hd_));
+    keys_ = context.workspace.matrix<float>(heads, hd_ * key_panels_.total);
+    values_ = context.workspace.matrix<float>(heads, Tk_ * value_panels_.total);
     states_ = context.workspace.take<int>(heads);
     std::fill_n(states_, heads, 0);
     const Index rows = kernels_.tile_rows;
     const MatrixView<float> queries =
         context.workspace.matrix<float>(workers, rows * to_block(hd_));
     const MatrixView<float> scores = context.workspace.matrix<float>(workers, rows * to_block(Tk_));
-    const MatrixView<float> sums = context.workspace.matrix<float>(workers, rows * width());
+    const MatrixView<float> sums =
+        context.workspace.matrix<float>(workers, rows * kernels_.vector * kernels_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
@@ -58,32 +86,7 @@ class TiledAttention {
   }
 
  private:
-  [[nodiscard]] Index width() const { return kernels_.vector * kernels_.panel_vectors; }
-  [[nodiscard]] Index to_vectors(Index n) const {
-    return (n + kernels_.vector - 1) / kernels_.vector * kernels_.vector;
-  }
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
-  /// Columns [begin, end) of one panel.
-  struct Panel {
-    Index begin, end;
-    [[nodiscard]] Index width() const { return end - begin; }
-  };
-  /// `columns` rounded up to vectors, cut into as few panels as possible. Where a vector is a whole
-  /// block of the scores they are about equally wide: 64 is 32 + 32, as 48 + 16 would keep fewer
-  /// multiply-adds in flight. Else they begin at whole blocks.
-  [[nodiscard]] Index panels_of(Index columns) const {
-    return (to_vectors(columns) + width() - 1) / width();
-  }
-  [[nodiscard]] Panel panel_of(Index columns, Index index) const {
-    if (kernels_.vector < 16) {
-      return {index * width(), std::min((index + 1) * width(), to_vectors(columns))};
-    }
-    const Index vectors = to_vectors(columns) / kernels_.vector;
-    const Index panels = panels_of(columns);
-    return {index * vectors / panels * kernels_.vector,
-            (index + 1) * vectors / panels * kernels_.vector};
-  }
-
   /// Panels of head `head` (counted over the batch); waits if another thread is at it.
   void ensure_packed(Index head) {
     std::atomic_ref<int> state(states_[head]);  // 0 untouched, 1 being packed, 2 there
@@ -95,22 +98,25 @@ class TiledAttention {
     }
     const Index row = head / in_.heads * Tk_;
     const Index column = head % in_.heads * hd_;
-    for (Index p = 0; p < panels_of(Tk_); ++p) {
-      const Panel panel = panel_of(Tk_, p);
-      kernels_.transpose(&in_.k(row + panel.begin, column), in_.k.stride(0), Tk_ - panel.begin, hd_,
-                         &keys_(head, 0) + panel.begin * hd_, panel.width());
+    for (Index p = 0; p < key_panels_.count; ++p) {
+      const Index key = key_panels_.begin(p);
+      const Index width = key_panels_.width(p);
+      kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_,
+                         &keys_(head, 0) + key * hd_, width);
     }
-    for (Index p = 0; p < panels_of(hd_); ++p) {
-      const Panel panel = panel_of(hd_, p);
-      kernels_.copy_rows(&in_.v(row, column + panel.begin), in_.v.stride(0), Tk_, hd_ - panel.begin,
-                         &values_(head, 0) + panel.begin * Tk_, panel.width());
+    for (Index p = 0; p < value_panels_.count; ++p) {
+      const Index d = value_panels_.begin(p);
+      const Index width = value_panels_.width(p);
+      kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d,
+                         &values_(head, 0) + d * Tk_, width);
     }
     state.store(2, std::memory_order_release);
   }
 
   void run_tile(Index head, Index tile, float* queries, float* scores, float* sums) const {
-    const Index begin = tile * Tq_ / tiles_;
-    const Index rows = (tile + 1) * Tq_ / tiles_ - begin;
+    const Index larger = Tq_ - rows_ * tiles_;  // so many tiles have one row more
+    const Index begin = tile * rows_ + std::min(tile, larger);
+    const Index rows = rows_ + (tile < larger ? 1 : 0);
     const Index padded = padded_tile_rows(rows, kernels_.tile_rows);
     const Index block = padded * 16;  // floats of one block of the tile
     const Index row = head / in_.heads * Tq_ + begin;
@@ -122,14 +128,15 @@ class TiledAttention {
     // The next tile's queries are fetched meanwhile.
     const bool more = begin + rows < Tq_;
     const float* const next = &in_.q(more ? row + rows : row, column);
-    for (Index p = 0; p < panels_of(Tk_); ++p) {
-      const Panel panel = panel_of(Tk_, p);
-      const Index fetched = p * panel.width();
-      kernels_.f32.tile[panel.width() / kernels_.vector][rows]({
+    for (Index p = 0; p < key_panels_.count; ++p) {
+      const Index key = key_panels_.begin(p);
+      const Index width = key_panels_.width(p);
+      const Index fetched = p * width;
+      kernels_.f32.tile[width / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(queries),
-          .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + panel.begin * hd_),
+          .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + key * hd_),
           .steps = hd_,
-          .sums = reinterpret_cast<std::byte*>(scores + panel.begin / 16 * block),
+          .sums = reinterpret_cast<std::byte*>(scores + key / 16 * block),
           .row_bytes = 64,
           // One vector is a whole block, or half of one (and the panel then is one block).
           .vector_bytes = kernels_.vector == 16 ? block * 4 : kernels_.vector * 4,
@@ -148,14 +155,15 @@ class TiledAttention {
       if (in_.bias.data() != nullptr) bias = in_.bias[head % in_.heads][begin + r].data();
       inverse[r] = 1.0F / kernels_.exponentials(scores + r * 16, Tk_, block, in_.scale, bias);
     }
-    for (Index p = 0; p < panels_of(hd_); ++p) {
-      const Panel panel = panel_of(hd_, p);
-      kernels_.f32.tile[panel.width() / kernels_.vector][rows]({
+    for (Index p = 0; p < value_panels_.count; ++p) {
+      const Index d = value_panels_.begin(p);
+      const Index width = value_panels_.width(p);
+      kernels_.f32.tile[width / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(scores),
-          .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + panel.begin * Tk_),
+          .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + d * Tk_),
           .steps = Tk_,
           .sums = reinterpret_cast<std::byte*>(sums),
-          .row_bytes = panel.width() * 4,
+          .row_bytes = width * 4,
           .vector_bytes = kernels_.vector * 4,
           .first = true,
           .ahead = nullptr,
@@ -165,8 +173,8 @@ class TiledAttention {
           .near_rows = 0,
           .near_rows_per_block = 0,
       });
-      kernels_.multiply_rows(sums, panel.width(), rows, std::min(panel.width(), hd_ - panel.begin),
-                             inverse, &out_(row, column + panel.begin), out_.stride(0));
+      kernels_.multiply_rows(sums, width, rows, std::min(width, hd_ - d), inverse,
+                             &out_(row, column + d), out_.stride(0));
     }
   }
 
@@ -176,7 +184,10 @@ class TiledAttention {
   Index hd_ = 0;
   Index Tq_ = 0;
   Index Tk_ = 0;
-  Index tiles_ = 0;           // of queries per head
+  Index tiles_ = 0;  // of queries per head
+  Index rows_ = 0;   // of the smaller tiles
+  PanelSplit key_panels_;
+  PanelSplit value_panels_;
   MatrixView<float> keys_;    // (B * A, hd * Tk padded to vectors)
   MatrixView<float> values_;  // (B * A, Tk * hd padded to vectors)
   int* states_ = nullptr;     // (B * A)

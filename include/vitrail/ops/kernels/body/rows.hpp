@@ -74,7 +74,7 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
 }
 
 /// The place of element i in a row stored in blocks of 16.
-VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return i / 16 * block + i % 16; }
+VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * block + (i & 15); }
 
 VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArguments& norm, float* y,
                                      Index block) {
