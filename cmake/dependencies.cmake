@@ -11,4 +11,3 @@ find_package(Threads REQUIRED)
 
 find_package(JPEG)
 find_package(PNG)
-find_package(ZLIB)

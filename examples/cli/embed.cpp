@@ -41,7 +41,8 @@ int embed(const EmbedOptions& options) {
       const Index kept = options.tokens ? 1 : 0;
       Tensor<float, 3> tokens(
           {kept, vit.tokens_for(pixels.extent(1), pixels.extent(2)), vit.config().embed_dim});
-      vit.forward(as_batch(pixels),
+      vit.forward(
+          as_batch(pixels),
           {.features = features, .tokens = options.tokens ? tokens.view() : TensorView<float, 3>{}},
           context);
       results.emplace_back(picture, AnyTensor(features.view().reshape<1>({features.count()})));

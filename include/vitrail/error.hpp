@@ -3,6 +3,8 @@
 #ifndef VITRAIL_ERROR_HPP
 #define VITRAIL_ERROR_HPP
 
+#include <concepts>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -18,12 +20,56 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws Error("where: what"). Every failure of the library passes through here.
-[[noreturn]] inline void fail(std::string_view where, std::string_view what) {
-  std::string line;
-  line.reserve(where.size() + what.size() + 2);
-  line.append(where).append(": ").append(what);
-  throw Error(line);
+namespace detail {
+
+/// A piece of a message: text, or an integer to be written out.
+class MessagePart {
+ public:
+  MessagePart(std::string_view text) : text_(text) {}    // NOLINT(google-explicit-constructor)
+  MessagePart(const char* text) : text_(text) {}         // NOLINT(google-explicit-constructor)
+  MessagePart(const std::string& text) : text_(text) {}  // NOLINT(google-explicit-constructor)
+  template <std::signed_integral I>
+  MessagePart(I number)
+      : magnitude_(number < 0 ? 0ULL - static_cast<unsigned long long>(number)
+                              : static_cast<unsigned long long>(number)),
+        is_number_(true),
+        is_negative_(number < 0) {}  // NOLINT(google-explicit-constructor)
+  template <std::unsigned_integral I>
+  MessagePart(I number)
+      : magnitude_(number), is_number_(true) {}  // NOLINT(google-explicit-constructor)
+
+  void append_to(std::string& message) const {
+    if (is_negative_) message += '-';
+    if (is_number_) {
+      message += std::to_string(magnitude_);
+    } else {
+      message += text_;
+    }
+  }
+
+ private:
+  std::string_view text_;
+  unsigned long long magnitude_ = 0;
+  bool is_number_ = false;
+  bool is_negative_ = false;
+};
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(
+    std::string_view where, std::initializer_list<MessagePart> parts) {
+  std::string message(where);
+  message += ": ";
+  for (const MessagePart& part : parts) part.append_to(message);
+  throw Error(message);
+}
+
+}  // namespace detail
+
+/// Throws Error("where: parts..."): text and integers, one after the other. Every failure of the
+/// library passes through here. The parts are joined out of line, so that a check costs its caller
+/// a comparison and a call.
+template <class... Parts>
+[[noreturn, gnu::cold]] inline void fail(std::string_view where, const Parts&... parts) {
+  detail::throw_error(where, {detail::MessagePart(parts)...});
 }
 
 VITRAIL_END_NAMESPACE

@@ -15,17 +15,17 @@ enum class Fidelity { timm, google };
 
 struct LoadOptions {
   Precision precision = Precision::f32;  // of the products
-  std::string architecture;              // a preset's name, for a bare file
+  std::string architecture = {};         // a preset's name, for a bare file
   Index heads = 0;                       // A, where nothing else tells it
   Index image_height = 0;                // pixels; 0: as the checkpoint was trained
   Index image_width = 0;
   bool pad_to_patch = false;  // pad pictures with zeros to a multiple of the patch
   Fidelity fidelity = Fidelity::timm;
-  std::optional<PositionRule> position_rule;
-  std::optional<Activation> activation;
-  std::optional<double> norm_eps;
+  std::optional<PositionRule> position_rule = {};
+  std::optional<Activation> activation = {};
+  std::optional<double> norm_eps = {};
   bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file
-  Limits limits;
+  Limits limits = {};
   Executor* executor = nullptr;  // packs the weights; null: the calling thread
 };
 

@@ -27,7 +27,7 @@ namespace detail {
     constexpr char digits[] = "0123456789abcdef";
     start += {' ', digits[bytes[i] >> 4], digits[bytes[i] & 15]};
   }
-  fail(where, "is no JPEG, PNG, PPM, PGM or PBM picture, it starts with" + start);
+  fail(where, "is no JPEG, PNG, PPM, PGM or PBM picture, it starts with", start);
 }
 
 }  // namespace detail
@@ -62,8 +62,7 @@ namespace detail {
     file.read(bytes.data() + used, static_cast<std::streamsize>(chunk));
     bytes.resize(used + static_cast<std::size_t>(file.gcount()));
     if (static_cast<Index>(bytes.size()) > options.max_file_bytes)
-      fail(where,
-           "is longer than the limit of " + std::to_string(options.max_file_bytes) + " bytes");
+      fail(where, "is longer than the limit of ", options.max_file_bytes, " bytes");
   }
   if (file.bad()) fail(where, "cannot be read");
   return decode_image(std::as_bytes(std::span<const char>(bytes)), where, options);

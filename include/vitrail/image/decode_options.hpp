@@ -32,10 +32,9 @@ using ByteSpan = std::span<const std::uint8_t>;
 inline void check_picture_size(Index height, Index width, std::string_view where,
                                const DecodeOptions& options) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height);
-  if (height < 1 || width < 1) fail(where, "the picture is " + size + " pixels, it has none");
+  if (height < 1 || width < 1) fail(where, "the picture is ", size, " pixels, it has none");
   if (height > options.max_pixels / width)
-    fail(where, "the picture is " + size + " pixels, the limit is " +
-                    std::to_string(options.max_pixels) + " in all");
+    fail(where, "the picture is ", size, " pixels, the limit is ", options.max_pixels, " in all");
 }
 
 /// Grey to RGB.

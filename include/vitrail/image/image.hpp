@@ -18,7 +18,7 @@ class Image {
   /// Takes over (H, W, 3) pixels. Throws Error unless there is a pixel and three channels.
   explicit Image(Tensor<std::uint8_t, 3> pixels) : pixels_(std::move(pixels)) {
     if (pixels_.empty() || pixels_.extent(2) != 3)
-      fail("image", "has shape " + pixels_.shape().to_string() + ", wanted (H, W, 3), not empty");
+      fail("image", "has shape ", pixels_.shape().to_string(), ", wanted (H, W, 3), not empty");
   }
 
   [[nodiscard]] Index height() const { return pixels_.extent(0); }

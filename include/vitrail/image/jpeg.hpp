@@ -60,8 +60,8 @@ class JpegReader {
       case 3: info_.out_color_space = JCS_RGB; break;
       case 4: info_.out_color_space = JCS_CMYK; break;
       default:
-        fail(where_, "a JPEG of " + std::to_string(info_.num_components) +
-                         " components, wanted 1 (grey), 3 (colour) or 4 (CMYK)");
+        fail(where_, "a JPEG of ", info_.num_components,
+             " components, wanted 1 (grey), 3 (colour) or 4 (CMYK)");
     }
     guarded([&] { ready = jpeg_start_decompress(&info_) == TRUE; });
     if (!ready) truncated();
@@ -88,7 +88,7 @@ class JpegReader {
   /// Runs calls into libjpeg. Throws Error with libjpeg's own sentence when they fail.
   template <class Calls>
   void guarded(const Calls& calls) {
-    if (!returns(calls)) fail(where_, std::string("broken JPEG: ") + message_);
+    if (!returns(calls)) fail(where_, "broken JPEG: ", message_);
   }
   template <class Calls>
   [[nodiscard]] bool returns(const Calls& calls) {

@@ -94,7 +94,7 @@ class PngReader {
   /// Runs calls into libpng. Throws Error with libpng's own sentence when they fail.
   template <class Calls>
   void guarded(const Calls& calls) {
-    if (!returns(calls)) fail(where_, std::string("broken PNG: ") + message_);
+    if (!returns(calls)) fail(where_, "broken PNG: ", message_);
   }
   template <class Calls>
   [[nodiscard]] bool returns(const Calls& calls) {

@@ -38,7 +38,7 @@ class PpmReader {
     if (!bilevel) {
       maxval_ = number("maxval");
       if (maxval_ < 1 || maxval_ > 65535)
-        fail(where_, "maxval is " + std::to_string(maxval_) + ", wanted 1 to 65535");
+        fail(where_, "maxval is ", maxval_, ", wanted 1 to 65535");
     }
     check_length(plain, bilevel, height, width * channels);
 
@@ -96,9 +96,7 @@ class PpmReader {
 
   [[nodiscard]] Index plain_sample() {
     const Index value = number("a sample");
-    if (value > maxval_)
-      fail(where_,
-           "a sample is " + std::to_string(value) + ", maxval is " + std::to_string(maxval_));
+    if (value > maxval_) fail(where_, "a sample is ", value, ", maxval is ", maxval_);
     return value;
   }
 
@@ -128,7 +126,7 @@ class PpmReader {
     Index value = 0;
     for (const char c : token) {
       if (c < '0' || c > '9' || token.size() > longest_token)
-        fail(where_, std::string(name) + " is no number of at most 10 digits");
+        fail(where_, name, " is no number of at most 10 digits");
       value = value * 10 + (c - '0');
     }
     return value;

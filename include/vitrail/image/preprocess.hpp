@@ -146,17 +146,16 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
   const Index height = size[0];
   const Index width = size[1];
   if (out.shape() != Shape{3, height, width})
-    fail("preprocess", "the target is " + out.shape().to_string() + ", the result is " +
-                           Shape{3, height, width}.to_string());
+    fail("preprocess", "the target is ", out.shape().to_string(), ", the result is ",
+         Shape{3, height, width}.to_string());
   const detail::Size whole = detail::resized_size(image.height(), image.width(), config);
   if (whole.height < 1 || whole.width < 1)
-    fail("preprocess", "a picture of " + std::to_string(image.width()) + " x " +
-                           std::to_string(image.height()) + " pixels shrinks to nothing");
+    fail("preprocess", "a picture of ", image.width(), " x ", image.height(),
+         " pixels shrinks to nothing");
   constexpr Index longest_side = 1 << 24;  // Pillow would be out of memory long before
   if (whole.height > longest_side || whole.width > longest_side)
-    fail("preprocess", "a picture of " + std::to_string(image.width()) + " x " +
-                           std::to_string(image.height()) + " pixels becomes " +
-                           std::to_string(whole.width) + " x " + std::to_string(whole.height));
+    fail("preprocess", "a picture of ", image.width(), " x ", image.height(), " pixels becomes ",
+         whole.width, " x ", whole.height);
 
   const Index top = detail::crop_begin(whole.height, height, config.rounding);
   const Index left = detail::crop_begin(whole.width, width, config.rounding);
@@ -214,8 +213,7 @@ namespace detail {
 /// Throws Error unless both sides are at least 1.
 [[nodiscard]] inline PreprocessConfig with_size(PreprocessConfig config, Index height,
                                                 Index width) {
-  if (height < 1 || width < 1)
-    fail("preprocess", "the size is " + std::to_string(height) + " x " + std::to_string(width));
+  if (height < 1 || width < 1) fail("preprocess", "the size is ", height, " x ", width);
   detail::check_preprocess(config);
   if (config.crop_fraction > 0) {
     config.resize_height = detail::divided_by_crop_fraction(height, config.crop_fraction);

@@ -22,7 +22,7 @@ struct Extent {
 class RecipeJson {
  public:
   RecipeJson(const nlohmann::json& json, std::string_view where) : json_(json), where_(where) {
-    if (!json.is_object()) fail(where, "is " + shown(json) + ", wanted a JSON object");
+    if (!json.is_object()) fail(where, "is ", shown(json), ", wanted a JSON object");
   }
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -35,8 +35,8 @@ class RecipeJson {
 
   [[noreturn]] void fail_at(std::string_view key, std::string_view expected) const {
     const nlohmann::json* value = find(key);
-    fail(where_, std::string(key) + " is " + (value == nullptr ? "missing" : shown(*value)) +
-                     ", expected " + std::string(expected));
+    fail(where_, key, " is ", value == nullptr ? "missing" : shown(*value), ", expected ",
+         expected);
   }
 
   [[nodiscard]] bool flag(std::string_view key, bool missing) const {

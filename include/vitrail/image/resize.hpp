@@ -132,9 +132,8 @@ template <class Kernels>
   };
   if (image.empty()) fail("resize", "the picture is empty");
   if (outside(region.top, region.height, height) || outside(region.left, region.width, width))
-    fail("resize", "cannot give " + std::to_string(region.width) + " x " +
-                       std::to_string(region.height) + " pixels of a picture of " +
-                       std::to_string(width) + " x " + std::to_string(height));
+    fail("resize", "cannot give ", region.width, " x ", region.height, " pixels of a picture of ",
+         width, " x ", height);
   const bool same = height == image.height() && width == image.width();
   if (filter == Filter::nearest && !same)
     return detail::resize_nearest(image, height, width, region);

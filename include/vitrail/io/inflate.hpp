@@ -164,19 +164,17 @@ class Inflater {
         check(false, "block of the unknown type 3");
     }
     if (filled_ != output_.size())
-      fail(where_, "inflates to " + std::to_string(filled_) + " bytes, expected " +
-                       std::to_string(output_.size()));
+      fail(where_, "inflates to ", filled_, " bytes, expected ", output_.size());
     check(reader_.used_bytes() == input_.size(), "bytes behind its end");
   }
 
  private:
   void check(bool condition, std::string_view what) const {
-    if (!condition) fail(where_, "bad deflate stream: " + std::string(what));
+    if (!condition) fail(where_, "bad deflate stream: ", what);
   }
   void check_room(std::size_t count) const {
     if (count > output_.size() - filled_)
-      fail(where_,
-           "inflates to more than the expected " + std::to_string(output_.size()) + " bytes");
+      fail(where_, "inflates to more than the expected ", output_.size(), " bytes");
   }
 
   void stored_block() {

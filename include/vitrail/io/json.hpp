@@ -21,20 +21,19 @@ using Json = nlohmann::json;
 [[nodiscard]] inline Json parse_json(std::string_view text, std::string_view where,
                                      const Limits& limits = {}) {
   if (text.size() > limits.max_header_bytes)
-    fail(where, "JSON of " + std::to_string(text.size()) + " bytes, the limit is " +
-                    std::to_string(limits.max_header_bytes));
+    fail(where, "JSON of ", text.size(), " bytes, the limit is ", limits.max_header_bytes);
   std::vector<std::set<std::string>> keys;  // of the objects now open
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
     if (event == Event::object_start || event == Event::array_start) {
       if (static_cast<std::uint64_t>(depth) >= limits.max_depth)
-        fail(where, "JSON nested deeper than the limit of " + std::to_string(limits.max_depth));
+        fail(where, "JSON nested deeper than the limit of ", limits.max_depth);
       if (event == Event::object_start) keys.emplace_back();
     } else if (event == Event::object_end) {
       keys.pop_back();
     } else if (event == Event::key) {
       const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) fail(where, "duplicate key " + detail::in_quotes(key));
+      if (!keys.back().insert(key).second) fail(where, "duplicate key ", detail::in_quotes(key));
     }
     return true;
   };
@@ -45,7 +44,7 @@ using Json = nlohmann::json;
     std::string_view reason = error.what();
     if (const auto end = reason.find("] "); end != std::string_view::npos)
       reason.remove_prefix(end + 2);
-    fail(where, "not valid JSON: " + detail::one_line(reason));
+    fail(where, "not valid JSON: ", detail::one_line(reason));
   }
 }
 
@@ -154,8 +153,8 @@ template <class T>
 [[nodiscard]] T json_as(const Json& value, std::string_view key, std::string_view where) {
   auto result = detail::JsonReader<T>::read(value);
   if (!result)
-    fail(where, detail::in_quotes(key) + " is " + detail::describe(value) + ", expected " +
-                    detail::JsonReader<T>::name());
+    fail(where, detail::in_quotes(key), " is ", detail::describe(value), ", expected ",
+         detail::JsonReader<T>::name());
   return std::move(*result);
 }
 
@@ -164,7 +163,7 @@ template <class T>
 [[nodiscard]] T json_get(const Json& object, std::string_view key, std::string_view where) {
   const Json* const value = json_find(object, key);
   if (value == nullptr)
-    fail(where, "no key " + detail::in_quotes(key) + ", expected " + detail::JsonReader<T>::name());
+    fail(where, "no key ", detail::in_quotes(key), ", expected ", detail::JsonReader<T>::name());
   return json_as<T>(*value, key, where);
 }
 

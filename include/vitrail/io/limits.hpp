@@ -49,9 +49,7 @@ class AllocationBudget {
 
   /// Takes `bytes` off the budget. Throws Error when the file asks for more than its limits allow.
   void take(std::uint64_t bytes, std::string_view where) {
-    if (bytes > left_)
-      fail(where, "needs " + std::to_string(bytes) + " bytes of memory, the limits leave " +
-                      std::to_string(left_));
+    if (bytes > left_) fail(where, "needs ", bytes, " bytes of memory, the limits leave ", left_);
     left_ -= bytes;
   }
 

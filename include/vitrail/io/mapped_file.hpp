@@ -110,11 +110,11 @@ struct DescriptorCloser {
 inline MappedFile::MappedFile(std::string path, ReadMode mode, const Limits& limits)
     : path_(std::move(path)) {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail(path_, "cannot open: " + detail::system_reason(errno));
+  if (descriptor < 0) fail(path_, "cannot open: ", detail::system_reason(errno));
   const detail::DescriptorCloser closer{descriptor};
   struct stat status {};
   if (::fstat(descriptor, &status) != 0)
-    fail(path_, "cannot inspect: " + detail::system_reason(errno));
+    fail(path_, "cannot inspect: ", detail::system_reason(errno));
   if (S_ISDIR(status.st_mode)) fail(path_, "is a directory, expected a file");
   const bool regular = S_ISREG(status.st_mode);
   if (!regular && !S_ISFIFO(status.st_mode)) fail(path_, "is neither a regular file nor a pipe");
@@ -142,30 +142,27 @@ inline MappedFile::~MappedFile() {
 /// Reads to the end. `known_size` is 0 for pipes, whose buffer grows with what has arrived.
 inline void MappedFile::read_all(int descriptor, std::uint64_t known_size, const Limits& limits) {
   if (known_size > limits.max_allocated_bytes)
-    fail(path_, "is " + std::to_string(known_size) + " bytes, the limit for reading is " +
-                    std::to_string(limits.max_allocated_bytes));
+    fail(path_, "is ", known_size, " bytes, the limit for reading is ", limits.max_allocated_bytes);
   memory_ = AlignedBytes(known_size != 0 ? static_cast<std::size_t>(known_size) : 65536);
   std::size_t filled = 0;
   for (;;) {
     if (filled == memory_.size()) {
       if (known_size != 0) break;
       if (filled > limits.max_allocated_bytes / 2)
-        fail(path_, "sends more than the limit of " + std::to_string(limits.max_allocated_bytes) +
-                        " bytes");
+        fail(path_, "sends more than the limit of ", limits.max_allocated_bytes, " bytes");
       AlignedBytes larger(memory_.size() * 2);
       std::memcpy(larger.data(), memory_.data(), filled);
       memory_ = std::move(larger);
     }
     const auto got = ::read(descriptor, memory_.data() + filled, memory_.size() - filled);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(path_, "cannot read: " + detail::system_reason(errno));
+    if (got < 0) fail(path_, "cannot read: ", detail::system_reason(errno));
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
   }
   if (filled == 0) fail(path_, "is empty (0 bytes)");
   if (filled < known_size)
-    fail(path_, "shrank while it was read: " + std::to_string(filled) + " bytes of " +
-                    std::to_string(known_size));
+    fail(path_, "shrank while it was read: ", filled, " bytes of ", known_size);
   bytes_ = {memory_.data(), filled};
 }
 
@@ -199,8 +196,7 @@ inline void MappedFile::check_size() const {
       static_cast<std::uint64_t>(status.st_ino) != inode_)
     return;
   if (static_cast<std::uint64_t>(status.st_size) != bytes_.size())
-    fail(path_, "changed from " + std::to_string(bytes_.size()) + " to " +
-                    std::to_string(status.st_size) + " bytes while in use");
+    fail(path_, "changed from ", bytes_.size(), " to ", status.st_size, " bytes while in use");
 }
 
 #else  // no mmap: always read
@@ -209,14 +205,13 @@ inline MappedFile::MappedFile(std::string path, ReadMode, const Limits& limits)
     : path_(std::move(path)) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.c_str(), "rb"),
                                                              &std::fclose);
-  if (!file) fail(path_, "cannot open: " + detail::system_reason(errno));
+  if (!file) fail(path_, "cannot open: ", detail::system_reason(errno));
   std::size_t filled = 0;
   memory_ = AlignedBytes(65536);
   for (;;) {
     if (filled == memory_.size()) {
       if (filled > limits.max_allocated_bytes / 2)
-        fail(path_, "is larger than the limit of " + std::to_string(limits.max_allocated_bytes) +
-                        " bytes");
+        fail(path_, "is larger than the limit of ", limits.max_allocated_bytes, " bytes");
       AlignedBytes larger(memory_.size() * 2);
       std::memcpy(larger.data(), memory_.data(), filled);
       memory_ = std::move(larger);

@@ -49,7 +49,7 @@ class NamedTensors {
     const auto found = table_.find(name);
     if (found != table_.end()) return &found->second;
     const auto broken = unreadable_.find(name);
-    if (broken != unreadable_.end()) fail(path_, detail::in_quotes(name) + " " + broken->second);
+    if (broken != unreadable_.end()) fail(path_, detail::in_quotes(name), " ", broken->second);
     return nullptr;
   }
   [[nodiscard]] bool contains(std::string_view name) const {
@@ -59,7 +59,7 @@ class NamedTensors {
   /// The tensor. Throws Error that names the file and the nearest name when there is none.
   [[nodiscard]] const AnyView& at(std::string_view name) const {
     const AnyView* const view = find(name);
-    if (view == nullptr) fail(path_, "no tensor " + detail::in_quotes(name) + nearest(name));
+    if (view == nullptr) fail(path_, "no tensor ", detail::in_quotes(name), nearest(name));
     return *view;
   }
 
@@ -89,8 +89,7 @@ class NamedTensors {
     const std::string where = path_ + ": " + detail::in_quotes(name);
     check_bytes(where, view);
     if (view.bytes.size() > limits.max_tensor_bytes)
-      fail(where, "is " + std::to_string(view.bytes.size()) + " bytes, the limit is " +
-                      std::to_string(limits.max_tensor_bytes));
+      fail(where, "is ", view.bytes.size(), " bytes, the limit is ", limits.max_tensor_bytes);
     check_room(limits);
     if (unreadable_.contains(name) || !table_.emplace(std::move(name), view).second)
       fail(where, "is there twice");
@@ -126,23 +125,21 @@ class NamedTensors {
     const auto largest = without_zeros.checked_count();
     const auto element = static_cast<Index>(size_of(view.dtype));
     if (!largest || *largest > std::numeric_limits<Index>::max() / element)
-      fail(where, "has shape " + view.shape.to_string() + ", whose size overflows");
+      fail(where, "has shape ", view.shape.to_string(), ", whose size overflows");
     const auto expected = static_cast<std::uint64_t>(view.shape.count() * element);
     if (view.bytes.size() != expected)
-      fail(where, "has " + std::to_string(view.bytes.size()) + " bytes, " +
-                      std::string(name_of(view.dtype)) + " " + view.shape.to_string() + " needs " +
-                      std::to_string(expected));
+      fail(where, "has ", view.bytes.size(), " bytes, ", name_of(view.dtype), " ",
+           view.shape.to_string(), " needs ", expected);
     if (view.dtype == DType::boolean)
       for (const std::byte value : view.bytes)
         if (std::to_integer<unsigned>(value) > 1)
-          fail(where, "holds the bool " + std::to_string(std::to_integer<unsigned>(value)) +
-                          ", expected 0 or 1");
+          fail(where, "holds the bool ", std::to_integer<unsigned>(value), ", expected 0 or 1");
   }
 
  private:
   void check_room(const Limits& limits) const {
     if (table_.size() + unreadable_.size() >= limits.max_tensors)
-      fail(path_, "more tensors than the limit of " + std::to_string(limits.max_tensors));
+      fail(path_, "more tensors than the limit of ", limits.max_tensors);
   }
 
   [[nodiscard]] std::string nearest(std::string_view name) const {

@@ -69,9 +69,9 @@ class NpyLiteral {
                          : key == "shape"         ? &has_shape
                                                   : nullptr;
       if (seen == nullptr)
-        fail(where_, "npy header: unknown key " + in_quotes(key) +
-                         ", expected descr, fortran_order and shape");
-      if (*seen) fail(where_, "npy header: key " + in_quotes(key) + " is there twice");
+        fail(where_, "npy header: unknown key ", in_quotes(key),
+             ", expected descr, fortran_order and shape");
+      if (*seen) fail(where_, "npy header: key ", in_quotes(key), " is there twice");
       *seen = true;
       if (seen == &has_descr)
         header.descr = peek() == '[' ? structured_type() : string();
@@ -83,14 +83,14 @@ class NpyLiteral {
     }
     if (peek() != '\0') bad("the end");
     if (!has_descr || !has_order || !has_shape)
-      fail(where_, "npy header: expected the keys descr, fortran_order and shape, found " +
-                       in_quotes(text_));
+      fail(where_, "npy header: expected the keys descr, fortran_order and shape, found ",
+           in_quotes(text_));
   }
 
  private:
   [[noreturn]] void bad(std::string_view expected) const {
-    fail(where_, "npy header: expected " + std::string(expected) + " at character " +
-                     std::to_string(at_) + " of " + in_quotes(text_));
+    fail(where_, "npy header: expected ", expected, " at character ", at_, " of ",
+         in_quotes(text_));
   }
   /// The next character that is no space; '\0' at the end.
   char peek() {
@@ -142,7 +142,7 @@ class NpyLiteral {
     expect('(');
     while (!accept(')')) {
       if (result.rank() == Shape::max_rank)
-        fail(where_, "npy header: more than " + std::to_string(Shape::max_rank) + " dimensions");
+        fail(where_, "npy header: more than ", Shape::max_rank, " dimensions");
       result.push_back(integer());
       if (!accept(',') && (peek() != ')' || result.rank() == 1)) bad("',' or ')'");
     }
@@ -173,15 +173,13 @@ inline NpyHeader NpyHeader::parse(std::span<const std::byte> bytes, std::string_
   const auto major = std::to_integer<unsigned>(bytes[6]);
   const auto minor = std::to_integer<unsigned>(bytes[7]);
   if (major < 1 || major > 3 || minor != 0)
-    fail(where, "npy version " + std::to_string(major) + "." + std::to_string(minor) +
-                    ", expected 1.0, 2.0 or 3.0");
+    fail(where, "npy version ", major, ".", minor, ", expected 1.0, 2.0 or 3.0");
   const std::size_t prefix = major == 1 ? 10 : 12;
   if (bytes.size() < prefix) fail(where, "ends inside the npy header (truncated?)");
   const std::uint64_t length = major == 1 ? detail::load_little<std::uint16_t>(bytes.data() + 8)
                                           : detail::load_little<std::uint32_t>(bytes.data() + 8);
   if (length > limits.max_header_bytes)
-    fail(where, "npy header of " + std::to_string(length) + " bytes, the limit is " +
-                    std::to_string(limits.max_header_bytes));
+    fail(where, "npy header of ", length, " bytes, the limit is ", limits.max_header_bytes);
   if (length > bytes.size() - prefix)
     fail(where, "npy header of " + std::to_string(length) + " bytes, the file has " +
                     std::to_string(bytes.size() - prefix) + " behind it (truncated?)");

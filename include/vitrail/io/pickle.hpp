@@ -78,7 +78,7 @@ class Pickle {
   bool step_on_objects(unsigned opcode);
 
   [[noreturn]] void bad(std::string_view what) const {
-    fail(where_, "pickle, byte " + std::to_string(at_) + ": " + std::string(what));
+    fail(where_, "pickle, byte ", at_, ": ", what);
   }
   std::span<const std::byte> take(std::uint64_t count) {
     if (count > bytes_.size() - at_) bad("ends in the middle (truncated?)");

@@ -94,12 +94,12 @@ inline constexpr std::string_view safetensors_types[] = {"F64", "F32", "F16", "B
                                                          const Limits& limits) {
   const auto bytes = file.bytes();
   if (bytes.size() < 8)
-    fail(file.path(), "is " + std::to_string(bytes.size()) +
-                          " bytes, a safetensors file begins with 8 bytes of header length");
+    fail(file.path(), "is ", bytes.size(),
+         " bytes, a safetensors file begins with 8 bytes of header length");
   const auto length = load_little<std::uint64_t>(bytes.data());
   if (length > limits.max_header_bytes)
-    fail(file.path(), "header length is " + std::to_string(length) + " bytes, the limit is " +
-                          std::to_string(limits.max_header_bytes));
+    fail(file.path(), "header length is ", length, " bytes, the limit is ",
+         limits.max_header_bytes);
   if (length > bytes.size() - 8)
     fail(file.path(), "header length is " + std::to_string(length) + " bytes, the file has " +
                           std::to_string(bytes.size() - 8) + " behind it (truncated?)");
@@ -128,7 +128,7 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       if (!entry.is_object())
-        fail(path(), "__metadata__ is " + detail::describe(entry) + ", expected an object");
+        fail(path(), "__metadata__ is ", detail::describe(entry), ", expected an object");
       for (const auto& [key, value] : entry.items())
         set_metadata(key, json_as<std::string>(value, key, path() + ": __metadata__"));
     } else {
@@ -143,32 +143,29 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
                                                  std::span<const std::byte> data,
                                                  const Limits& limits) {
   const std::string where = path() + ": " + detail::in_quotes(name);
-  if (!entry.is_object()) fail(where, "is " + detail::describe(entry) + ", expected an object");
+  if (!entry.is_object()) fail(where, "is ", detail::describe(entry), ", expected an object");
   for (const auto& item : entry.items())
     if (item.key() != "dtype" && item.key() != "shape" && item.key() != "data_offsets")
-      fail(where, "unknown key " + detail::in_quotes(item.key()) +
-                      ", expected dtype, shape and data_offsets");
+      fail(where, "unknown key ", detail::in_quotes(item.key()),
+           ", expected dtype, shape and data_offsets");
   const auto type = json_get<std::string>(entry, "dtype", where);
   const auto extents = json_get<std::vector<std::uint64_t>>(entry, "shape", where);
   const auto offsets = json_get<std::vector<std::uint64_t>>(entry, "data_offsets", where);
 
-  if (offsets.size() != 2)
-    fail(where, "data_offsets has " + std::to_string(offsets.size()) + " numbers, expected 2");
+  if (offsets.size() != 2) fail(where, "data_offsets has ", offsets.size(), " numbers, expected 2");
   const std::uint64_t begin = offsets[0];
   const std::uint64_t end = offsets[1];
   const auto range = "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
-  if (begin > end) fail(where, "data_offsets " + range + " end before they begin");
+  if (begin > end) fail(where, "data_offsets ", range, " end before they begin");
   if (end > data.size())
     fail(where, "data_offsets " + range + " reach beyond the " + std::to_string(data.size()) +
                     " bytes of data (truncated?)");
 
   Shape shape;
   if (extents.size() > Shape::max_rank)
-    fail(where, "has " + std::to_string(extents.size()) + " dimensions, at most " +
-                    std::to_string(Shape::max_rank) + " are read");
+    fail(where, "has ", extents.size(), " dimensions, at most ", Shape::max_rank, " are read");
   for (const std::uint64_t extent : extents) {
-    if (!std::in_range<Index>(extent))
-      fail(where, "extent " + std::to_string(extent) + " overflows");
+    if (!std::in_range<Index>(extent)) fail(where, "extent ", extent, " overflows");
     shape.push_back(static_cast<Index>(extent));
   }
 
@@ -179,7 +176,7 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
   } else if (detail::is_foreign_safetensors_type(type)) {
     add_unreadable(name, "is " + type + ", a type that is not supported", limits);
   } else {
-    fail(where, "has the unknown dtype " + detail::in_quotes(type));
+    fail(where, "has the unknown dtype ", detail::in_quotes(type));
   }
   return {begin, end, &name};
 }
@@ -194,18 +191,16 @@ inline void Safetensors::check_layout(std::vector<Range>& ranges, std::uint64_t 
   const std::string* previous = nullptr;
   for (const Range& range : ranges) {
     if (range.begin < reached)
-      fail(path(), detail::in_quotes(*range.name) + " begins at byte " +
-                       std::to_string(range.begin) + ", inside " + detail::in_quotes(*previous) +
-                       " that ends at " + std::to_string(reached));
+      fail(path(), detail::in_quotes(*range.name), " begins at byte ", range.begin, ", inside ",
+           detail::in_quotes(*previous), " that ends at ", reached);
     if (range.begin > reached && holes == Holes::reject)
-      fail(path(), "bytes [" + std::to_string(reached) + ", " + std::to_string(range.begin) +
-                       ") before " + detail::in_quotes(*range.name) + " belong to no tensor");
+      fail(path(), "bytes [", reached, ", ", range.begin, ") before ",
+           detail::in_quotes(*range.name), " belong to no tensor");
     reached = range.end;
     previous = range.name;
   }
   if (reached != data_size && holes == Holes::reject)
-    fail(path(), "the tensors end at byte " + std::to_string(reached) +
-                     " of the data, the file at " + std::to_string(data_size));
+    fail(path(), "the tensors end at byte ", reached, " of the data, the file at ", data_size);
 }
 
 inline void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
@@ -224,12 +219,12 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
     try {
       return Json(text).dump();
     } catch (const Json::exception&) {
-      fail(path, detail::in_quotes(text) + " is not UTF-8");
+      fail(path, detail::in_quotes(text), " is not UTF-8");
     }
   };
   std::string header = "{";
   const auto begin_entry = [&](std::string_view name) {
-    if (!seen.insert(name).second) fail(path, detail::in_quotes(name) + " is there twice");
+    if (!seen.insert(name).second) fail(path, detail::in_quotes(name), " is there twice");
     if (header.size() > 1) header += ",";
     header += json_string(std::string(name)) + ":{";
   };
@@ -243,8 +238,8 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   for (const NamedTensor* tensor : order) {
     const AnyView& view = tensor->view;
     if (static_cast<std::size_t>(view.shape.count()) * size_of(view.dtype) != view.bytes.size())
-      fail(path, detail::in_quotes(tensor->name) + " is " + view.shape.to_string() + ", but has " +
-                     std::to_string(view.bytes.size()) + " bytes");
+      fail(path, detail::in_quotes(tensor->name), " is ", view.shape.to_string(), ", but has ",
+           view.bytes.size(), " bytes");
     begin_entry(tensor->name);
     header += "\"dtype\":\"" + std::string(Safetensors::type_name(view.dtype)) + "\",\"shape\":[";
     for (std::size_t d = 0; d < view.shape.rank(); ++d)

@@ -45,8 +45,8 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
     const auto shard = json_as<std::string>(value, name, index_path);
     if (shard.empty() || shard == "." || shard == ".." ||
         shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
-      fail(index_path, "tensor " + detail::in_quotes(name) + " is in " + detail::in_quotes(shard) +
-                           ", expected the plain name of a file beside the index");
+      fail(index_path, "tensor ", detail::in_quotes(name), " is in ", detail::in_quotes(shard),
+           ", expected the plain name of a file beside the index");
     shards.insert(shard);
     if (shards.size() > 10000) fail(index_path, "more than 10000 shards");
   }
@@ -61,9 +61,8 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
 
   for (const auto& [name, shard] : weight_map->items())
     if (!contains(name) && !unreadable().contains(name))
-      fail(index_path, "tensor " + detail::in_quotes(name) + " is not in " +
-                           detail::in_quotes(shard.get_ref<const std::string&>()) +
-                           ", where the index says it is");
+      fail(index_path, "tensor ", detail::in_quotes(name), " is not in ",
+           detail::in_quotes(shard.get_ref<const std::string&>()), ", where the index says it is");
   if (const Json* const metadata = json_find(index, "metadata"); metadata && metadata->is_object())
     for (const auto& [key, value] : metadata->items())
       set_metadata(key, value.is_string() ? value.get<std::string>() : value.dump());
@@ -74,9 +73,8 @@ inline void ShardedTensors::add_shard(const NamedTensors& shard, const Json& wei
   const auto check_place = [&](const std::string& name) {
     const Json* const listed = json_find(weight_map, name);
     if (listed != nullptr && listed->get_ref<const std::string&>() != shard_name)
-      fail(path(), "tensor " + detail::in_quotes(name) + " is in " + detail::in_quotes(shard_name) +
-                       ", the index says " +
-                       detail::in_quotes(listed->get_ref<const std::string&>()));
+      fail(path(), "tensor ", detail::in_quotes(name), " is in ", detail::in_quotes(shard_name),
+           ", the index says ", detail::in_quotes(listed->get_ref<const std::string&>()));
   };
   for (const auto& [name, view] : shard) {
     check_place(name);

@@ -137,11 +137,11 @@ inline void TorchFile::read_zip(Reading& reading) {
     const AlignedBytes memory = reading.archive->inflated(*entry, reading.budget);
     const auto order = detail::as_text({memory.data(), memory.size()});
     if (order != "little")
-      fail(path(), "its byte order is " + detail::in_quotes(order) + ", expected 'little'");
+      fail(path(), "its byte order is ", detail::in_quotes(order), ", expected 'little'");
   }
   if (program->size > reading.limits.max_header_bytes)
-    fail(path(), "data.pkl is " + std::to_string(program->size) + " bytes, the limit is " +
-                     std::to_string(reading.limits.max_header_bytes));
+    fail(path(), "data.pkl is ", program->size, " bytes, the limit is ",
+         reading.limits.max_header_bytes);
   const AlignedBytes bytes = reading.archive->inflated(*program, reading.budget);
   const std::string where = path() + ": data.pkl";
   const Pickle pickle({bytes.data(), bytes.size()}, where, reading.allowed(), reading.limits);
@@ -160,8 +160,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
   {
     const Pickle protocol(rest, where, allowed, reading.limits);
     if (protocol.root().kind != PickleValue::Kind::integer || protocol.root().integer != 1001)
-      fail(where,
-           "PyTorch protocol " + std::to_string(protocol.root().integer) + ", expected 1001");
+      fail(where, "PyTorch protocol ", protocol.root().integer, ", expected 1001");
     rest = rest.subspan(protocol.size());
   }
   {
@@ -188,16 +187,16 @@ inline void TorchFile::read_legacy(Reading& reading) {
   for (const PickleValue* key : keys.root().items) {
     const auto found = storages.find(key->text);
     if (found == storages.end())
-      fail(where, "holds the storage " + detail::in_quotes(key->text) + ", which no tensor uses");
+      fail(where, "holds the storage ", detail::in_quotes(key->text), ", which no tensor uses");
     const detail::TorchStorage& described = found->second;
     if (!described.dtype)
-      fail(where, "storage " + detail::in_quotes(key->text) + " is a " + described.type +
-                      ", whose size is not known");
+      fail(where, "storage ", detail::in_quotes(key->text), " is a ", described.type,
+           ", whose size is not known");
     if (rest.size() < 8) fail(where, "ends before a storage (truncated?)");
     const auto count = detail::load_little<std::uint64_t>(rest.data());
     if (count != described.count)
-      fail(where, "storage " + detail::in_quotes(key->text) + " has " + std::to_string(count) +
-                      " elements, the pickle says " + std::to_string(described.count));
+      fail(where, "storage ", detail::in_quotes(key->text), " has ", count,
+           " elements, the pickle says ", described.count);
     rest = rest.subspan(8);
     if (count > rest.size() / size_of(*described.dtype))
       fail(where, "ends inside storage " + detail::in_quotes(key->text) + " (truncated?)");
@@ -232,24 +231,23 @@ inline void TorchFile::read_object(Reading& reading, const PickleValue& root) {
   if (added == 0) {
     std::string names;
     for (const auto& entry : groups_) names += " " + detail::in_quotes(entry.first);
-    fail(path(), "no tensors in the group " + detail::in_quotes(group_) + ", there are" + names);
+    fail(path(), "no tensors in the group ", detail::in_quotes(group_), ", there are", names);
   }
 }
 
 inline void TorchFile::visit(Reading& reading, const PickleValue& value, const std::string& parent,
                              std::size_t group_size, std::uint64_t depth) {
   if (depth > reading.limits.max_depth)
-    fail(path(), "nested deeper than the limit of " + std::to_string(reading.limits.max_depth));
+    fail(path(), "nested deeper than the limit of ", reading.limits.max_depth);
   // Values may be shared: without this count a small file could describe an endless tree.
   if (++reading.visited > reading.limits.max_pickle_values)
-    fail(path(), "more than " + std::to_string(reading.limits.max_pickle_values) + " values");
+    fail(path(), "more than ", reading.limits.max_pickle_values, " values");
   const auto go_into = [&](const std::string& key, const PickleValue& child) {
     reading.budget.take(parent.size() + key.size() + 1, path());
     const std::string child_path = parent.empty() ? key : parent + "." + key;
     if (const PickleValue* const call = detail::torch_tensor_call(child)) {
       if (reading.leaves.size() >= reading.limits.max_tensors)
-        fail(path(),
-             "more tensors than the limit of " + std::to_string(reading.limits.max_tensors));
+        fail(path(), "more tensors than the limit of ", reading.limits.max_tensors);
       reading.leaves.push_back({child_path, group_size, call});
     } else if (const auto text = detail::scalar_text(child)) {
       if (metadata().size() < 10'000) set_metadata(child_path, *text);
@@ -290,7 +288,7 @@ inline void TorchFile::choose_group(Reading& reading, bool root_is_module) {
   for (const auto& [name, count] : groups_)
     names += (names.empty() ? "" : ", ") + detail::in_quotes(name) + " (" + std::to_string(count) +
              " tensors)";
-  fail(path(), "holds several groups of tensors, choose one: " + names);
+  fail(path(), "holds several groups of tensors, choose one: ", names);
 }
 
 /// The bytes of one storage, checked against the size the pickle gives; every storage once.
@@ -299,13 +297,13 @@ inline std::span<const std::byte> TorchFile::storage(Reading& reading,
                                                      const std::string& where) {
   const auto expected = described.count * size_of(*described.dtype);
   if (described.count > reading.limits.max_tensor_bytes)
-    fail(where, "its storage has " + std::to_string(described.count) + " elements, the limit is " +
-                    std::to_string(reading.limits.max_tensor_bytes) + " bytes");
+    fail(where, "its storage has ", described.count, " elements, the limit is ",
+         reading.limits.max_tensor_bytes, " bytes");
   auto found = reading.data.find(described.key);
   if (found == reading.data.end()) {
     const auto entry = reading.entries.find(described.key);
     if (entry == reading.entries.end())
-      fail(where, "its storage " + detail::in_quotes(described.key) + " is not in the file");
+      fail(where, "its storage ", detail::in_quotes(described.key), " is not in the file");
     std::span<const std::byte> bytes = entry->second->data;
     if (entry->second->deflated) {
       bytes = keep(reading.archive->inflated(*entry->second, reading.budget));
@@ -316,9 +314,8 @@ inline std::span<const std::byte> TorchFile::storage(Reading& reading,
     found = reading.data.emplace(described.key, bytes).first;
   }
   if (found->second.size() != expected)
-    fail(where, "its storage " + detail::in_quotes(described.key) + " has " +
-                    std::to_string(found->second.size()) + " bytes, expected " +
-                    std::to_string(expected));
+    fail(where, "its storage ", detail::in_quotes(described.key), " has ", found->second.size(),
+         " bytes, expected ", expected);
   return found->second;
 }
 
@@ -334,7 +331,7 @@ inline void TorchFile::add_tensor(Reading& reading, const Leaf& leaf, std::strin
   const std::size_t element = size_of(*tensor.dtype);
   const auto room = static_cast<Index>(bytes.size() / element);
   const auto count = tensor.shape.checked_count();
-  if (!count) fail(where, "has shape " + tensor.shape.to_string() + ", whose size overflows");
+  if (!count) fail(where, "has shape ", tensor.shape.to_string(), ", whose size overflows");
 
   // The last element that is touched: offset + sum of (extent - 1) * stride, without overflow.
   Index last = tensor.offset;
@@ -352,9 +349,8 @@ inline void TorchFile::add_tensor(Reading& reading, const Leaf& leaf, std::strin
     last += steps * stride;
   }
   if (!fits)
-    fail(where, "shape " + tensor.shape.to_string() + " at element " +
-                    std::to_string(tensor.offset) + " reaches beyond its storage of " +
-                    std::to_string(room) + " elements");
+    fail(where, "shape ", tensor.shape.to_string(), " at element ", tensor.offset,
+         " reaches beyond its storage of ", room, " elements");
 
   const auto begin = static_cast<std::size_t>(tensor.offset) * element;
   if (contiguous) {

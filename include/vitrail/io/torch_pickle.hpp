@@ -148,7 +148,7 @@ struct TorchTensor {
 [[nodiscard]] inline std::int64_t torch_count(const PickleValue& value, std::string_view what,
                                               std::string_view where) {
   if (value.kind != PickleValue::Kind::integer || value.integer < 0)
-    fail(where, "its " + std::string(what) + " is no number of elements");
+    fail(where, "its ", what, " is no number of elements");
   return value.integer;
 }
 
@@ -163,9 +163,8 @@ struct TorchTensor {
   const auto& size = arguments[2]->items;
   const auto& stride = arguments[3]->items;
   if (size.size() != stride.size() || size.size() > Shape::max_rank)
-    fail(where, "has " + std::to_string(size.size()) + " extents and " +
-                    std::to_string(stride.size()) + " strides, at most " +
-                    std::to_string(Shape::max_rank) + " are read");
+    fail(where, "has ", size.size(), " extents and ", stride.size(), " strides, at most ",
+         Shape::max_rank, " are read");
   TorchTensor tensor;
   tensor.storage = read_torch_storage(*arguments[0], where);
   tensor.dtype = tensor.storage.dtype;

@@ -21,8 +21,9 @@ class NewFile {
       if (file_ == nullptr && errno != EEXIST) break;
     }
     if (file_ == nullptr)
-      fail(path_, "cannot create: " + (errno == ENOENT ? std::string("its folder does not exist")
-                                                       : detail::system_reason(errno)));
+      fail(path_, "cannot create: ",
+           errno == ENOENT ? std::string("its folder does not exist")
+                           : detail::system_reason(errno));
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -35,19 +36,19 @@ class NewFile {
   /// Appends. Throws Error when the disk is full.
   void write(std::span<const std::byte> bytes) {
     if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size())
-      fail(path_, "cannot write: " + detail::system_reason(errno));
+      fail(path_, "cannot write: ", detail::system_reason(errno));
   }
 
   /// Puts the file into its place, over one that is there. Throws Error, and leaves the old file,
   /// when the last bytes do not fit or the rename is refused.
   void commit() {
-    if (std::fflush(file_) != 0) fail(path_, "cannot write: " + detail::system_reason(errno));
+    if (std::fflush(file_) != 0) fail(path_, "cannot write: ", detail::system_reason(errno));
     const bool closed = std::fclose(file_) == 0;
     file_ = nullptr;
     if (closed && std::rename(temporary_.c_str(), path_.c_str()) == 0) return;
     const std::string reason = detail::system_reason(errno);
     std::remove(temporary_.c_str());
-    fail(path_, "cannot write: " + reason);
+    fail(path_, "cannot write: ", reason);
   }
 
  private:

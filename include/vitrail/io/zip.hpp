@@ -61,8 +61,7 @@ class ZipArchive {
   void check_crc(const ZipEntry& entry, std::span<const std::byte> content) const {
     const std::uint32_t found = crc32(content);
     if (found != entry.crc)
-      fail(name_of_entry(entry), "its checksum is " + std::to_string(found) +
-                                     ", the archive says " + std::to_string(entry.crc));
+      fail(name_of_entry(entry), "its checksum is ", found, ", the archive says ", entry.crc);
   }
   [[nodiscard]] std::string name_of_entry(const ZipEntry& entry) const {
     return where_ + ": entry " + detail::in_quotes(entry.name);
@@ -85,22 +84,19 @@ inline ZipArchive::ZipArchive(std::span<const std::byte> bytes, std::string wher
     : bytes_(bytes), where_(std::move(where)) {
   const Directory directory = find_directory();
   if (directory.offset > bytes_.size() || directory.size > bytes_.size() - directory.offset)
-    fail(where_, "the zip directory, " + std::to_string(directory.size) + " bytes at " +
-                     std::to_string(directory.offset) + ", lies outside the file of " +
-                     std::to_string(bytes_.size()) + " bytes");
+    fail(where_, "the zip directory, ", directory.size, " bytes at ", directory.offset,
+         ", lies outside the file of ", bytes_.size(), " bytes");
   if (directory.size > limits.max_header_bytes)
-    fail(where_, "zip directory of " + std::to_string(directory.size) + " bytes, the limit is " +
-                     std::to_string(limits.max_header_bytes));
+    fail(where_, "zip directory of ", directory.size, " bytes, the limit is ",
+         limits.max_header_bytes);
   if (directory.count > limits.max_tensors)
-    fail(where_, std::to_string(directory.count) + " zip entries, the limit is " +
-                     std::to_string(limits.max_tensors));
+    fail(where_, directory.count, " zip entries, the limit is ", limits.max_tensors);
   auto records = bytes_.subspan(static_cast<std::size_t>(directory.offset),
                                 static_cast<std::size_t>(directory.size));
   while (!records.empty() && entries_.size() <= directory.count)
     read_entry(records, directory.offset);
   if (entries_.size() != directory.count || !records.empty())
-    fail(where_, "the zip directory does not hold the " + std::to_string(directory.count) +
-                     " entries it announces");
+    fail(where_, "the zip directory does not hold the ", directory.count, " entries it announces");
   check_layout();
 }
 
@@ -144,8 +140,7 @@ inline void ZipArchive::read_entry(std::span<const std::byte>& records, std::uin
   constexpr std::size_t record_size = 46;
   const auto at = [&](std::size_t offset) { return records.data() + offset; };
   if (records.size() < record_size || detail::load_little<std::uint32_t>(at(0)) != 0x02014b50U)
-    fail(where_,
-         "bad record in the zip directory (number " + std::to_string(entries_.size()) + ")");
+    fail(where_, "bad record in the zip directory (number ", entries_.size(), ")");
   const std::size_t name_size = detail::load_little<std::uint16_t>(at(28));
   const std::size_t extra_size = detail::load_little<std::uint16_t>(at(30));
   const std::size_t comment_size = detail::load_little<std::uint16_t>(at(32));
@@ -163,8 +158,7 @@ inline void ZipArchive::read_entry(std::span<const std::byte>& records, std::uin
   const std::string where = name_of_entry(entry);
   if ((flags & 0x2041U) != 0) fail(where, "is encrypted");
   if (method != 0 && method != 8)
-    fail(where, "is compressed by method " + std::to_string(method) +
-                    ", only 0 (stored) and 8 (deflated) are read");
+    fail(where, "is compressed by method ", method, ", only 0 (stored) and 8 (deflated) are read");
   entry.deflated = method == 8;
 
   // The zip64 field holds, in this order, those of the three numbers that did not fit 32 bits.
@@ -196,26 +190,24 @@ inline void ZipArchive::locate_data(ZipEntry& entry, std::uint64_t compressed_si
   const std::string where = name_of_entry(entry);
   const std::uint64_t at = entry.header_offset;
   if (at > data_end || data_end - at < header_size || load<std::uint32_t>(at) != 0x04034b50U)
-    fail(where, "no local header at byte " + std::to_string(at));
+    fail(where, "no local header at byte ", at);
   const std::uint64_t name_size = load<std::uint16_t>(at + 26);
   const std::uint64_t extra_size = load<std::uint16_t>(at + 28);
   const std::uint64_t begin = at + header_size + name_size + extra_size;
   if (begin > data_end || compressed_size > data_end - begin)
-    fail(where, "its " + std::to_string(compressed_size) + " bytes at " + std::to_string(begin) +
-                    " reach beyond the data, which ends at " + std::to_string(data_end));
+    fail(where, "its ", compressed_size, " bytes at ", begin,
+         " reach beyond the data, which ends at ", data_end);
   const auto local_name = detail::as_text(bytes_.subspan(static_cast<std::size_t>(at + header_size),
                                                          static_cast<std::size_t>(name_size)));
   if (local_name != entry.name)
-    fail(where, "its local header names " + detail::in_quotes(local_name));
+    fail(where, "its local header names ", detail::in_quotes(local_name));
   if (load<std::uint16_t>(at + 8) != method)
     fail(where, "its local header gives another compression method");
   if (!entry.deflated && entry.size != compressed_size)
-    fail(where, "is stored in " + std::to_string(compressed_size) + " bytes, but has " +
-                    std::to_string(entry.size));
+    fail(where, "is stored in ", compressed_size, " bytes, but has ", entry.size);
   // Deflate cannot do better than 1032 to 1.
   if (entry.deflated && entry.size / 1032 > compressed_size)
-    fail(where, std::to_string(compressed_size) + " deflated bytes cannot hold " +
-                    std::to_string(entry.size));
+    fail(where, compressed_size, " deflated bytes cannot hold ", entry.size);
   entry.data =
       bytes_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(compressed_size));
 }
@@ -235,9 +227,8 @@ inline void ZipArchive::check_layout() const {
     const auto end = static_cast<std::uint64_t>(order[i - 1]->data.data() +
                                                 order[i - 1]->data.size() - bytes_.data());
     if (order[i]->header_offset < end)
-      fail(name_of_entry(*order[i]), "begins at byte " + std::to_string(order[i]->header_offset) +
-                                         ", inside " + detail::in_quotes(order[i - 1]->name) +
-                                         " that ends at " + std::to_string(end));
+      fail(name_of_entry(*order[i]), "begins at byte ", order[i]->header_offset, ", inside ",
+           detail::in_quotes(order[i - 1]->name), " that ends at ", end);
   }
 }
 

@@ -3,28 +3,13 @@
 #ifndef VITRAIL_OPS_ATTENTION_HPP
 #define VITRAIL_OPS_ATTENTION_HPP
 
+#include <vitrail/ops/attention_input.hpp>
+#include <vitrail/ops/attention_tiles.hpp>
 #include <vitrail/ops/softmax.hpp>
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/matrix.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
-
-/// B pictures side by side in the rows. Head a reads columns [a * hd, (a + 1) * hd) of q and k, and
-/// the like of v; the views may be columns of one qkv product. Tq = q.extent(0) / batch queries and
-/// Tk = k.extent(0) / batch keys each.
-template <Scalar T>
-struct AttentionInput {
-  MatrixView<const T> q;             // (B * Tq, A * hd)
-  MatrixView<const T> k;             // (B * Tk, A * hd)
-  MatrixView<const T> v;             // (B * Tk, A * hd)
-  Index batch = 1;                   // B
-  Index heads = 1;                   // A
-  T scale = 1;                       // usually 1 / sqrt(hd)
-  TensorView<const T, 3> bias = {};  // (A, Tq, Tk), added after scaling; empty: none
-
-  [[nodiscard]] Index queries() const { return q.extent(0) / batch; }
-  [[nodiscard]] Index keys() const { return k.extent(0) / batch; }
-};
 
 namespace detail {
 
@@ -38,7 +23,7 @@ void attention_weights(const AttentionInput<T>& in, Index picture, Index head, I
                      .slice(picture * in.queries() + begin, picture * in.queries() + end);
   const auto k = in.k.columns(head * hd, (head + 1) * hd)
                      .slice(picture * in.keys(), (picture + 1) * in.keys());
-  as_matrix(weights).noalias() = as_matrix(q) * as_matrix(k).transpose();
+  plain_product(q, k, weights);
   for (Index i = 0; i < end - begin; ++i) {
     const std::span<T> row = weights[i].flat();
     for (T& value : row) value *= in.scale;
@@ -52,9 +37,11 @@ void attention_weights(const AttentionInput<T>& in, Index picture, Index head, I
 
 }  // namespace detail
 
-/// out (B * Tq, A * hd): each head's weighted sum of values, heads side by side.
+namespace detail {
+
+/// The definition, through Eigen.
 template <Scalar T>
-void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+void plain_attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
   const Index hd = in.q.extent(1) / in.heads;
   const Index Tq = in.queries();
   const Index Tk = in.keys();
@@ -64,18 +51,42 @@ void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& co
   const Workspace::Scope scope(context.workspace);
   const TensorView<T, 3> weights(context.workspace.template take<T>(tasks * tile * Tk),
                                  {tasks, tile, Tk});
+  const TensorView<T, 3> turned(context.workspace.template take<T>(tasks * hd * Tk),
+                                {tasks, hd, Tk});
   context.executor.parallel_for(tasks, [&](Index task) {
     const Index picture = task / (in.heads * tiles);
     const Index head = task / tiles % in.heads;
     const Index begin = task % tiles * tile;
     const Index end = std::min(Tq, begin + tile);
     const MatrixView<T> w = weights[task].slice(0, end - begin);
-    detail::attention_weights(in, picture, head, begin, end, w);
+    attention_weights(in, picture, head, begin, end, w);
     const auto v = in.v.columns(head * hd, (head + 1) * hd).slice(picture * Tk, (picture + 1) * Tk);
+    const MatrixView<T> columns = turned[task];  // v^T
+    for (Index d = 0; d < hd; ++d) {
+      for (Index j = 0; j < Tk; ++j) columns(d, j) = v(j, d);
+    }
     const MatrixView<T> o =
         out.columns(head * hd, (head + 1) * hd).slice(picture * Tq + begin, picture * Tq + end);
-    as_matrix(o).noalias() = as_matrix(MatrixView<const T>(w)) * as_matrix(v);
+    plain_product(MatrixView<const T>(w), MatrixView<const T>(columns), o);
   });
+}
+
+}  // namespace detail
+
+/// out (B * Tq, A * hd): each head's weighted sum of values, heads side by side. Bit-equal for any
+/// batch and any number of threads.
+template <Scalar T>
+void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+  VITRAIL_ASSERT(in.q.extent(1) % in.heads == 0 && in.k.extent(1) == in.q.extent(1) &&
+                     in.v.extent(1) == in.q.extent(1) && out.extent(1) == in.q.extent(1),
+                 "attention: widths do not fit");
+  if constexpr (std::same_as<T, float>) {
+    if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+      detail::tiled_attention(*kernels, in, out, context);
+      return;
+    }
+  }
+  detail::plain_attention(in, out, context);
 }
 
 /// The maps themselves, (B, A, Tq, Tk), for whoever wants to look: a second path, so that the first

@@ -32,14 +32,13 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
   const Workspace::Scope scope(context.workspace);
   const MatrixView<T> product = context.workspace.template matrix<T>(M, N);
   if (weight.precision() == Precision::f32) {
-    as_matrix(product).noalias() = as_matrix(x) * as_matrix(weight.plain()).transpose();
+    plain_product(x, weight.plain(), product);
   } else {
     const MatrixView<T> rounded = context.workspace.template matrix<T>(M, x.extent(1));
     copy(x, rounded);
     context.executor.parallel_for(
         M, [&](Index m) { round_activations(weight.precision(), &rounded(m, 0), x.extent(1)); });
-    as_matrix(product).noalias() =
-        as_matrix(MatrixView<const T>(rounded)) * as_matrix(weight.plain()).transpose();
+    plain_product(MatrixView<const T>(rounded), weight.plain(), product);
   }
   context.executor.parallel_for(M, [&](Index m) {
     const T* residual = epilogue.residual.data() == nullptr ? nullptr : &epilogue.residual(m, 0);

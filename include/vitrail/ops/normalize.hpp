@@ -25,15 +25,16 @@ struct NormParameters {
 /// y may be the same row of D elements.
 template <Scalar T>
 void normalize_row(const T* x, Index D, const NormParameters<T>& p, T* y) {
-  T mean = 0;
+  double total = 0;  // in double whatever T: long rows of floats would lose digits
   if (p.kind == NormKind::layer_norm) {
-    for (Index d = 0; d < D; ++d) mean += x[d];
-    mean /= static_cast<T>(D);
+    for (Index d = 0; d < D; ++d) total += static_cast<double>(x[d]);
   }
-  T variance = 0;
-  for (Index d = 0; d < D; ++d) variance += (x[d] - mean) * (x[d] - mean);
-  variance /= static_cast<T>(D);
-  const T scale = 1 / std::sqrt(variance + static_cast<T>(p.eps));
+  const T mean = static_cast<T>(total / static_cast<double>(D));
+  double squares = 0;
+  for (Index d = 0; d < D; ++d) {
+    squares += static_cast<double>(x[d] - mean) * static_cast<double>(x[d] - mean);
+  }
+  const T scale = static_cast<T>(1 / std::sqrt(squares / static_cast<double>(D) + p.eps));
   for (Index d = 0; d < D; ++d) {
     y[d] = (x[d] - mean) * scale * p.gamma[d] + (p.beta == nullptr ? T(0) : p.beta[d]);
   }

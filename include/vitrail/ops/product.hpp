@@ -2,8 +2,8 @@
 // each unit tile by tile.
 //
 //   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2)
-//   2. a unit is one panel of weights against one group of tiles: the group stays in the second
-//      cache while panel after panel passes by, and the next panel is fetched meanwhile
+//   2. a unit is one panel of weights against one group of tiles, all of them if M is small; the
+//      next panel is fetched meanwhile
 //   3. in a unit K is cut into pieces, so that a piece of the panel stays in the first cache while
 //      all tiles of the group use it; the epilogue runs on each tile that has seen all of K
 //
@@ -21,14 +21,17 @@ namespace detail {
 
 /// How M rows of K values are cut.
 struct ProductPlan {
-  Index tiles;       // of rows; sizes differ by one at most
+  Index tiles;       // of rows; the first `larger` have one row more than the others
+  Index rows;        // of the smaller tiles
+  Index larger;      //
   Index groups;      // of tiles
   Index row_bytes;   // of a packed row
   Index tile_bytes;  // of a packed tile
   Index pieces;      // of K, in blocks
   Index blocks;      // of 64 bytes per packed row
 
-  [[nodiscard]] Index tile_begin(Index tile, Index M) const { return tile * M / tiles; }
+  [[nodiscard]] Index tile_begin(Index tile) const { return tile * rows + std::min(tile, larger); }
+  [[nodiscard]] Index tile_rows(Index tile) const { return rows + (tile < larger ? 1 : 0); }
 };
 
 inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
@@ -36,17 +39,20 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   const Index rows = weight.kernels().tile_rows;
   ProductPlan plan{};
   plan.tiles = (M + rows - 1) / rows;
+  plan.rows = M / plan.tiles;
+  plan.larger = M % plan.tiles;
   const Index block = left_block(product.left);
   plan.blocks = (weight.inputs() + block - 1) / block;
   plan.row_bytes = plan.blocks * 64;
   plan.tile_bytes = rows * plan.row_bytes;
-  // Long K: pieces of 24 blocks, whose accumulators are worth reloading. Short K: pieces of 8.
-  const Index piece = plan.blocks > 24 ? 24 : 8;
+  // Accumulators are worth reloading every 24 blocks (384 steps of f32).
+  constexpr Index piece = 24;
   plan.pieces = (plan.blocks + piece - 1) / piece;
-  // A group fits well into the second cache, and its accumulators into a part of it.
-  const Index in_cache = std::max(
-      Index{1}, std::min(cpu().level2_bytes * 5 / 8 / plan.tile_bytes,
-                         (Index{64} << 10) / (rows * weight.width() * Index{sizeof(float)})));
+  // The accumulators of a group fit into a part of the second cache. The rows themselves need not:
+  // they pass by once per panel, in order, while a larger group would read its panel less often.
+  const Index in_cache = plan.pieces == 1
+                             ? plan.tiles
+                             : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
   const Index fewest = (plan.tiles + in_cache - 1) / in_cache;
   // More groups if that shares the units out evenly.
   plan.groups = fewest;
@@ -76,11 +82,10 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
                       float* normalised) {
   const Kernels& kernels = weight.kernels();
   const LeftFormat format = weight.product().left;
-  const Index M = x.extent(0);
   const Index K = weight.inputs();
-  const Index begin = plan.tile_begin(tile, M);
-  const Index rows = plan.tile_begin(tile + 1, M) - begin;
-  const Index padded = padded_tile_rows(rows);
+  const Index begin = plan.tile_begin(tile);
+  const Index rows = plan.tile_rows(tile);
+  const Index padded = padded_tile_rows(rows, kernels.tile_rows);
   for (Index r = 0; r < padded; ++r) {
     std::byte* out = left.tiles + tile * plan.tile_bytes + r * 64;
     if (r >= rows) {  // a row that the tile computes and nobody reads
@@ -109,7 +114,6 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
                      MatrixView<float> y, float* sums) {
   const Kernels& kernels = weight.kernels();
   const ProductKernels& product = weight.product();
-  const Index M = y.extent(0);
   const Index panel = unit % weight.count();
   const Index group = unit / weight.count();
   const Index first_tile = group * plan.tiles / plan.groups;
@@ -137,13 +141,24 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
     const Index last_block = (piece + 1) * plan.blocks / plan.pieces;
     const Index first_step = first_block * block_steps;
     for (Index tile = first_tile; tile < last_tile; ++tile) {
-      const Index begin = plan.tile_begin(tile, M);
-      const Index rows = plan.tile_begin(tile + 1, M) - begin;
+      const Index begin = plan.tile_begin(tile);
+      const Index rows = plan.tile_rows(tile);
       float* at = sums;
       if (plan.pieces > 1) at += (tile - first_tile) * kernels.tile_rows * weight.width();
       if (ahead >= ahead_end) ahead_lines = 0;
+      float* const to = y.data() + begin * y.stride(0) + column;
+      const float* const residual = whole.residual == nullptr
+                                        ? nullptr
+                                        : whole.residual + begin * whole.residual_stride + column;
+      const bool last = piece + 1 == plan.pieces;
+      // The lines that the end of the product touches are fetched while it still runs: of the
+      // residual if there is one, which is y itself as a rule.
+      const float* const near = residual == nullptr ? to : residual;
+      const Index near_stride = residual == nullptr ? y.stride(0) : whole.residual_stride;
+      const Index blocks = last_block - first_block;
       product.tile[vectors][rows]({
-          .left = left.tiles + tile * plan.tile_bytes + first_block * padded_tile_rows(rows) * 64,
+          .left = left.tiles + tile * plan.tile_bytes +
+                  first_block * padded_tile_rows(rows, kernels.tile_rows) * 64,
           .right = weight.panel(panel) + first_step * panel_row_bytes,
           .steps = std::min(weight.steps(), last_block * block_steps) - first_step,
           .sums = reinterpret_cast<std::byte*>(at),
@@ -152,26 +167,27 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
           .first = piece == 0,
           .ahead = ahead,
           .ahead_lines_per_block = ahead_lines,
+          .near = reinterpret_cast<const std::byte*>(near),
+          .near_stride = near_stride * Index{sizeof(float)},
+          .near_rows = last ? rows : 0,
+          .near_rows_per_block = blocks >= kernels.tile_rows ? 1 : 4,
       });
-      ahead += ahead_lines * (last_block - first_block) * 64;
-      if (piece + 1 < plan.pieces) continue;
+      ahead += ahead_lines * blocks * 64;
+      if (!last) continue;
       const auto from_column = [column](const float* p) {
         return p == nullptr ? nullptr : p + column;
       };
       const Finish finish = {
           .bias = from_column(whole.bias),
           .scale = from_column(whole.scale),
-          .residual = whole.residual == nullptr
-                          ? nullptr
-                          : whole.residual + begin * whole.residual_stride + column,
+          .residual = residual,
           .residual_stride = whole.residual_stride,
           .column_scale = from_column(whole.column_scale),
           .column_sum = from_column(whole.column_sum),
           .rows =
               whole.column_scale == nullptr ? nullptr : left.quantised + tile * kernels.tile_rows,
       };
-      kernels.finish(activation, at, panel_row_bytes / 4, rows, columns, finish,
-                     y.data() + begin * y.stride(0) + column, y.stride(0));
+      kernels.finish(activation, at, panel_row_bytes / 4, rows, columns, finish, to, y.stride(0));
     }
   }
 }

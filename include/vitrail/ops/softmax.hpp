@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <vitrail/ops/kernels/select.hpp>
 #include <vitrail/tensor/dtype.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -13,6 +14,14 @@ VITRAIL_BEGIN_NAMESPACE
 template <Scalar T>
 void softmax(std::span<T> row) {
   if (row.empty()) return;
+  if constexpr (std::same_as<T, float>) {
+    if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+      const auto n = static_cast<Index>(row.size());
+      const float sum = kernels->exponentials(row.data(), n, 16, 1.0F, nullptr);
+      kernels->multiply(row.data(), n, 1.0F / sum, row.data());
+      return;
+    }
+  }
   const T largest = *std::max_element(row.begin(), row.end());
   T sum = 0;
   for (T& value : row) sum += value = std::exp(value - largest);

@@ -21,8 +21,7 @@ struct AnyView {
   template <Element T, std::size_t Rank>
   [[nodiscard]] TensorView<const T, Rank> as() const {
     if (dtype != dtype_of<T>())
-      fail("tensor",
-           "is " + std::string(name_of(dtype)) + ", wanted " + std::string(name_of(dtype_of<T>())));
+      fail("tensor", "is ", name_of(dtype), ", wanted ", name_of(dtype_of<T>()));
     if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(T) != 0)
       fail("tensor", "data is not aligned");
     return {reinterpret_cast<const T*>(bytes.data()), extents<Rank>()};
@@ -59,7 +58,7 @@ struct AnyView {
   template <std::size_t Rank>
   [[nodiscard]] std::array<Index, Rank> extents() const {
     if (shape.rank() != Rank)
-      fail("tensor", "has shape " + shape.to_string() + ", wanted rank " + std::to_string(Rank));
+      fail("tensor", "has shape ", shape.to_string(), ", wanted rank ", Rank);
     std::array<Index, Rank> result;
     std::copy(shape.begin(), shape.end(), result.begin());
     return result;

@@ -27,6 +27,14 @@ template <Scalar T>
   return {view.data(), view.extent(0), view.extent(1), Eigen::OuterStride<>(view.stride(0))};
 }
 
+/// c (M, N) = a (M, K) b (N, K)^T. Every product of the plain definitions is this one: each further
+/// kind of expression would cost a program half a second of compilation.
+template <Scalar T>
+VITRAIL_NOINLINE void plain_product(const MatrixView<const T>& a, const MatrixView<const T>& b,
+                                    const MatrixView<T>& c) {
+  as_matrix(c).noalias() = as_matrix(a) * as_matrix(b).transpose();
+}
+
 VITRAIL_END_NAMESPACE
 
 #endif  // VITRAIL_TENSOR_MATRIX_HPP

@@ -32,7 +32,7 @@ class Shape {
   /// Appends an extent. Throws Error beyond rank 8 or for a negative extent.
   void push_back(Index extent) {
     if (rank_ == max_rank) fail("shape", "more than 8 dimensions");
-    if (extent < 0) fail("shape", "negative extent " + std::to_string(extent));
+    if (extent < 0) fail("shape", "negative extent ", extent);
     extents_[rank_++] = extent;
   }
 

@@ -52,15 +52,20 @@ struct TileArguments {
   bool first;                   // sums start at zero; otherwise they go on from what is there
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block
+  const std::byte* near;        // rows to have in the first cache at the end, a vector row each
+  Index near_stride;            // bytes from one to the next
+  Index near_rows;              // so many
+  Index near_rows_per_block;    //
 };
 using TileFunction = void (*)(const TileArguments&);
 
 inline constexpr Index most_tile_rows = 9;
 inline constexpr Index most_panel_vectors = 3;
 
-/// The rows a tile of `rows` computes: there are tiles of 1, 2, 4, 6, 8 and 9 rows.
-[[nodiscard]] constexpr Index padded_tile_rows(Index rows) {
-  return rows <= 2 || rows == most_tile_rows ? rows : (rows + 1) / 2 * 2;
+/// The rows a tile of `rows` computes where a tile has at most `most`: there are tiles of 1, 4, 8
+/// and 9 rows, or of 1, 4 and 6.
+[[nodiscard]] constexpr Index padded_tile_rows(Index rows, Index most) {
+  return rows <= 1 ? 1 : rows <= 4 ? 4 : rows < most ? most / 2 * 2 : most;
 }
 
 /// One precision on one instruction set.
@@ -69,6 +74,8 @@ struct ProductKernels {
   Index step;          // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
   bool narrow_panels;  // has tiles for fewer vectors than a whole panel
   TileFunction tile[most_panel_vectors + 1][most_tile_rows + 1];  // [vectors][rows]
+  void (*saturate)(Index rounds);  // for measuring: multiply-adds between registers
+  Index operations_per_round;      // multiplications and additions
 };
 
 /// How one row of activations was quantised: x = (q - zero) * scale with q from -128 to 127.
@@ -102,9 +109,9 @@ struct Kernels {
   Index tile_rows;      // most rows of a tile
   Index panel_vectors;  // most vectors of a panel
   ProductKernels f32, bf16, int8;
-  /// Tile of sums (rows, columns) to y; `sums` is overwritten.
-  void (*finish)(Activation activation, float* sums, Index sums_stride, Index rows, Index columns,
-                 const Finish& finish, float* y, Index y_stride);
+  /// Tile of sums (rows, columns; int8: of integers) to y.
+  void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
+                 Index columns, const Finish& finish, float* y, Index y_stride);
   /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
                     Quantised* quantised);
@@ -112,11 +119,15 @@ struct Kernels {
   void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
   /// exp(scale * x + bias - largest) in place, in blocks as above; returns the sum.
   float (*exponentials)(float* x, Index n, Index block, float scale, const float* bias);
-  void (*multiply)(float* x, Index n, float factor);
-  void (*activate)(Activation activation, const float* x, Index n, float* y);
+  void (*multiply)(const float* x, Index n, float factor, float* y);
+  /// y = activation(x) * gate; `gate` may be null.
+  void (*activate)(Activation activation, const float* x, const float* gate, Index n, float* y);
   /// out[k * width + n] = x[n * stride + k] for n < rows and k < columns, zero for rows <= n <
-  /// width.
+  /// width, which is a multiple of a vector.
   void (*transpose)(const float* x, Index stride, Index rows, Index columns, float* out,
+                    Index width);
+  /// out[r * width + n] = x[r * stride + n], zero for columns <= n < width.
+  void (*copy_rows)(const float* x, Index stride, Index rows, Index columns, float* out,
                     Index width);
 };
 

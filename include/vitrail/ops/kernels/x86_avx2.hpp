@@ -26,6 +26,7 @@ VITRAIL_KERNEL_INLINE Ints first(Index n) {
   const Index count = n >= 8 ? 8 : n <= 0 ? 0 : n;
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(window + 8 - count));
 }
+VITRAIL_KERNEL_INLINE void prefetch_near(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T0); }
 VITRAIL_KERNEL_INLINE void prefetch_far(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
 VITRAIL_KERNEL_INLINE Floats broadcast(float x) { return _mm256_set1_ps(x); }
 VITRAIL_KERNEL_INLINE Ints broadcast_int(std::int32_t x) { return _mm256_set1_epi32(x); }
@@ -47,10 +48,10 @@ VITRAIL_KERNEL_INLINE void store_first(float* p, Floats x, Index n) {
   }
 }
 VITRAIL_KERNEL_INLINE Floats select_first(Floats x, Floats rest, Index n) {
-  return _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(first(n)));
+  return n >= 8 ? x : _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(first(n)));
 }
 VITRAIL_KERNEL_INLINE Floats keep_first(Floats x, Index n) {
-  return _mm256_and_ps(x, _mm256_castsi256_ps(first(n)));
+  return n >= 8 ? x : _mm256_and_ps(x, _mm256_castsi256_ps(first(n)));
 }
 VITRAIL_KERNEL_INLINE Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
 VITRAIL_KERNEL_INLINE Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
@@ -89,7 +90,17 @@ VITRAIL_KERNEL_INLINE float largest_of(Floats a) {
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 VITRAIL_KERNEL_INLINE Floats to_floats(Ints a) { return _mm256_cvtepi32_ps(a); }
+/// To nearest, ties to even.
+VITRAIL_KERNEL_INLINE Ints to_ints(Floats a) { return _mm256_cvtps_epi32(a); }
+VITRAIL_KERNEL_INLINE Ints add_ints(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 VITRAIL_KERNEL_INLINE Ints subtract_ints(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+VITRAIL_KERNEL_INLINE Ints larger_ints(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+VITRAIL_KERNEL_INLINE Ints smaller_ints(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
+VITRAIL_KERNEL_INLINE std::int32_t sum_of_ints(Ints a) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  s = _mm_add_epi32(s, _mm_unpackhi_epi64(s, s));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1)));
+}
 
 /// To nearest, ties to even; the lower 16 bits of each element are left as they fall.
 VITRAIL_KERNEL_INLINE Ints round_upper_half(Floats x) {
@@ -102,9 +113,8 @@ VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
       _mm256_and_si256(round_upper_half(x), broadcast_int(static_cast<int>(0xffff0000U))));
 }
 /// Eight whole numbers as 16-bit ones, in order.
-VITRAIL_KERNEL_INLINE __m128i to_words(Floats x) {
-  const Ints whole = _mm256_cvtps_epi32(x);
-  return _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+VITRAIL_KERNEL_INLINE __m128i to_words(Ints x) {
+  return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
 }
 VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
   const Ints bits = _mm256_srli_epi32(round_upper_half(x), 16);
@@ -112,12 +122,12 @@ VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
       reinterpret_cast<__m128i*>(p),
       _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1)));
 }
-VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Floats x) {
+VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
   const __m128i words = to_words(x);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
-VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Floats x) {
+VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {
   const __m128i split = _mm_shufflehi_epi16(_mm_shufflelo_epi16(to_words(x), 0xd8), 0xd8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), split);
 }
@@ -220,6 +230,7 @@ struct Int8Wide : Int8 {
   }
 };
 
+#include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/table.hpp>
 
 /// The table for `level`, which is one of the AVX2 levels.

@@ -26,27 +26,34 @@ inline constexpr Index vector_bytes = 64;
 inline constexpr Index tile_rows = 9;      // 27 accumulators, 3 vectors of the panel, 1 broadcast
 inline constexpr Index panel_vectors = 3;  // 48 outputs
 
+/// n below 16.
 VITRAIL_KERNEL_INLINE __mmask16 first(Index n) {
-  return static_cast<__mmask16>(n >= 16 ? 0xffffU : n <= 0 ? 0U : (1U << n) - 1U);
+  return static_cast<__mmask16>(n <= 0 ? 0U : (1U << n) - 1U);
 }
+VITRAIL_KERNEL_INLINE void prefetch_near(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T0); }
 VITRAIL_KERNEL_INLINE void prefetch_far(const std::byte* p) { _mm_prefetch(p, _MM_HINT_T1); }
 VITRAIL_KERNEL_INLINE Floats broadcast(float x) { return _mm512_set1_ps(x); }
 VITRAIL_KERNEL_INLINE Ints broadcast_int(std::int32_t x) { return _mm512_set1_epi32(x); }
 VITRAIL_KERNEL_INLINE Floats load(const float* p) { return _mm512_loadu_ps(p); }
 VITRAIL_KERNEL_INLINE Ints load_ints(const void* p) { return _mm512_loadu_si512(p); }
 VITRAIL_KERNEL_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
-// Elements past the first n are not touched; they read as zero.
+// Elements past the first n are not touched; they read as zero. Whole vectors, the usual case, do
+// without a mask.
 VITRAIL_KERNEL_INLINE Floats load_first(const float* p, Index n) {
-  return _mm512_maskz_loadu_ps(first(n), p);
+  return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(n), p);
 }
 VITRAIL_KERNEL_INLINE void store_first(float* p, Floats x, Index n) {
-  _mm512_mask_storeu_ps(p, first(n), x);
+  if (n >= 16) {
+    _mm512_storeu_ps(p, x);
+  } else {
+    _mm512_mask_storeu_ps(p, first(n), x);
+  }
 }
 VITRAIL_KERNEL_INLINE Floats select_first(Floats x, Floats rest, Index n) {
-  return _mm512_mask_blend_ps(first(n), rest, x);
+  return n >= 16 ? x : _mm512_mask_blend_ps(first(n), rest, x);
 }
 VITRAIL_KERNEL_INLINE Floats keep_first(Floats x, Index n) {
-  return _mm512_maskz_mov_ps(first(n), x);
+  return n >= 16 ? x : _mm512_maskz_mov_ps(first(n), x);
 }
 VITRAIL_KERNEL_INLINE Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 VITRAIL_KERNEL_INLINE Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
@@ -73,7 +80,13 @@ VITRAIL_KERNEL_INLINE Floats where_less(Floats a, Floats b, Floats then, Floats 
 VITRAIL_KERNEL_INLINE float sum_of(Floats a) { return _mm512_reduce_add_ps(a); }
 VITRAIL_KERNEL_INLINE float largest_of(Floats a) { return _mm512_reduce_max_ps(a); }
 VITRAIL_KERNEL_INLINE Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+/// To nearest, ties to even.
+VITRAIL_KERNEL_INLINE Ints to_ints(Floats a) { return _mm512_cvtps_epi32(a); }
+VITRAIL_KERNEL_INLINE Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 VITRAIL_KERNEL_INLINE Ints subtract_ints(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+VITRAIL_KERNEL_INLINE Ints larger_ints(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
+VITRAIL_KERNEL_INLINE Ints smaller_ints(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
+VITRAIL_KERNEL_INLINE std::int32_t sum_of_ints(Ints a) { return _mm512_reduce_add_epi32(a); }
 
 /// To nearest, ties to even; the lower 16 bits of each element are left as they fall.
 VITRAIL_KERNEL_INLINE Ints round_upper_half(Floats x) {
@@ -89,12 +102,12 @@ VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
 }
-VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Floats x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
-VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Floats x) {
-  const __m256i words = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x));
+VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {
+  const __m256i words = _mm512_cvtepi32_epi16(x);
   const __m256i split = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), split);
 }
@@ -237,6 +250,7 @@ struct Int8Wide : IntSums {
   }
 };
 
+#include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/table.hpp>
 
 /// The table for `level`, which is one of the AVX-512 levels.

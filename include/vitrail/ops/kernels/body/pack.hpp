@@ -17,11 +17,11 @@ VITRAIL_KERNEL static Quantised quantisation_of(const float* x, Index K) {
   return {scale, __builtin_rintf(below / scale) - 128.0F, 0};
 }
 
-/// x / scale + zero, rounded, as floats; elements past `count` are zero.
-VITRAIL_KERNEL_INLINE Floats quantise_first(const float* x, Index count, float inverse,
-                                            float zero) {
-  const Floats q = nearest(multiply_add(load_first(x, count), broadcast(inverse), broadcast(zero)));
-  return keep_first(smaller(larger(q, broadcast(-128.0F)), broadcast(127.0F)), count);
+/// x / scale + zero, rounded, from -128 to 127; elements past `count` are zero.
+VITRAIL_KERNEL_INLINE Ints quantise_first(const float* x, Index count, Floats inverse,
+                                          Floats zero) {
+  const Floats q = keep_first(multiply_add(load_first(x, count), inverse, zero), count);
+  return smaller_ints(larger_ints(to_ints(q), broadcast_int(-128)), broadcast_int(127));
 }
 
 /// One row of K floats in blocks of 64 bytes, `block_bytes` apart; the rest of the last block is
@@ -29,13 +29,13 @@ VITRAIL_KERNEL_INLINE Floats quantise_first(const float* x, Index count, float i
 VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K, std::byte* out,
                                      Index block_bytes, Quantised* quantised) {
   const Index block = left_block(format);
-  float inverse = 1;
-  float zero = 0;
-  Floats sum = broadcast(0.0F);  // of whole numbers below 2^24: exact
+  Floats inverse = broadcast(1.0F);
+  Floats zero = broadcast(0.0F);
+  Ints sum = broadcast_int(0);
   if (format == LeftFormat::s8 || format == LeftFormat::s16) {
     *quantised = quantisation_of(x, K);
-    inverse = 1.0F / quantised->scale;
-    zero = quantised->zero;
+    inverse = broadcast(1.0F / quantised->scale);
+    zero = broadcast(quantised->zero);
   }
   for (Index k = 0; k < K; k += block, x += block, out += block_bytes) {
     const Index left = K - k;
@@ -57,22 +57,22 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K,
         break;
       case LeftFormat::s8:
         for (Index i = 0; i < 64; i += width) {
-          const Floats q = quantise_first(x + i, left - i, inverse, zero);
-          sum = add(sum, q);
+          const Ints q = quantise_first(x + i, left - i, inverse, zero);
+          sum = add_ints(sum, q);
           store_s8(out + i, q);
         }
         break;
       case LeftFormat::s16:
         for (Index i = 0; i < 32; i += width) {
-          const Floats q = quantise_first(x + i, left - i, inverse, zero);
-          sum = add(sum, q);
+          const Ints q = quantise_first(x + i, left - i, inverse, zero);
+          sum = add_ints(sum, q);
           store_s16_split(out + i * 2, q);
         }
         break;
     }
   }
   if (format == LeftFormat::s8 || format == LeftFormat::s16) {
-    quantised->sum = static_cast<std::int32_t>(sum_of(sum));
+    quantised->sum = sum_of_ints(sum);
   }
 }
 
@@ -90,6 +90,16 @@ VITRAIL_KERNEL static void transpose(const float* x, Index stride, Index rows, I
       for (Index c = 0; c < width && k + c < columns; ++c) {
         store(out + (k + c) * panel_width + n, square[c]);
       }
+    }
+  }
+}
+
+/// Rows as they are, at another distance, zero past `columns`.
+VITRAIL_KERNEL static void copy_rows(const float* x, Index stride, Index rows, Index columns,
+                                     float* out, Index panel_width) {
+  for (Index r = 0; r < rows; ++r) {
+    for (Index n = 0; n < panel_width; n += width) {
+      store(out + r * panel_width + n, load_first(x + r * stride + n, columns - n));
     }
   }
 }

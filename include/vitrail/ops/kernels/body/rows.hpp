@@ -3,66 +3,53 @@
 // on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
-template <Activation kind>
-VITRAIL_KERNEL static void activate_as(const float* x, Index n, float* y) {
-  for (Index i = 0; i < n; i += width) {
-    store_first(y + i, activated<kind>(load_first(x + i, n - i)), n - i);
-  }
-}
-
-VITRAIL_KERNEL static void activate_row(Activation kind, const float* x, Index n, float* y) {
-  switch (kind) {
-    case Activation::none: return activate_as<Activation::none>(x, n, y);
-    case Activation::gelu_erf: return activate_as<Activation::gelu_erf>(x, n, y);
-    case Activation::gelu_tanh: return activate_as<Activation::gelu_tanh>(x, n, y);
-    case Activation::quick_gelu: return activate_as<Activation::quick_gelu>(x, n, y);
-    case Activation::silu: return activate_as<Activation::silu>(x, n, y);
-    case Activation::relu: return activate_as<Activation::relu>(x, n, y);
-    case Activation::tanh: return activate_as<Activation::tanh>(x, n, y);
-  }
-}
-
+/// Column by column of vectors, so that what belongs to a column is loaded once per tile.
+///
+/// int8 sums first become what they stand for. The weights were stored as w + 128, so that a sum is
+/// sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
 template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
-                                     Index columns, const Finish& f, float* y, Index y_stride) {
-  for (Index r = 0; r < rows; ++r) {
-    const float* from = sums + r * sums_stride;
-    const float* residual = f.residual + r * f.residual_stride;
-    float* to = y + r * y_stride;
-    for (Index i = 0; i < columns; i += width) {
-      const Index left = columns - i;
-      Floats value = load(from + i);
-      if (f.bias != nullptr) value = add(value, load_first(f.bias + i, left));
-      value = activated<kind>(value);
-      if (f.scale != nullptr) value = multiply(value, load_first(f.scale + i, left));
-      if (f.residual != nullptr) value = add(value, load_first(residual + i, left));
-      store_first(to + i, value, left);
+                                     Index columns, const Finish& finish, float* y,
+                                     Index y_stride) {
+  const Finish f = finish;  // a copy: no store through y can change it
+  const bool integers = f.rows != nullptr;
+  const bool scaled = f.scale != nullptr;
+  for (Index i = 0; i < columns; i += width) {
+    const Index left = columns - i;
+    const Floats none = broadcast(0.0F);
+    const Floats bias = f.bias == nullptr ? none : load_first(f.bias + i, left);
+    const Floats scale = scaled ? load_first(f.scale + i, left) : none;
+    const Floats column_scale = integers ? load_first(f.column_scale + i, left) : none;
+    const Floats column_sum = integers ? load_first(f.column_sum + i, left) : none;
+    const float* from = sums + i;
+    const float* residual = f.residual == nullptr ? nullptr : f.residual + i;
+    float* to = y + i;
+    for (Index r = 0; r < rows; ++r) {
+      Floats value;
+      if (integers) {
+        const Quantised& q = f.rows[r];
+        value = to_floats(subtract_ints(load_ints(from), broadcast_int(128 * q.sum)));
+        value = negative_multiply_add(broadcast(q.zero), column_sum, value);
+        value = multiply(value, multiply(broadcast(q.scale), column_scale));
+      } else {
+        value = load_first(from, left);
+      }
+      value = activated<kind>(add(value, bias));
+      if (scaled) value = multiply(value, scale);
+      if (residual != nullptr) {
+        value = add(value, load_first(residual, left));
+        residual += f.residual_stride;
+      }
+      store_first(to, value, left);
+      from += sums_stride;
+      to += y_stride;
     }
   }
 }
 
-/// int8 sums to what they stand for. The weights were stored as w + 128, so that a sum is
-/// sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
-VITRAIL_KERNEL static void dequantise(float* sums, Index sums_stride, Index rows, Index columns,
-                                      const Finish& f) {
-  for (Index r = 0; r < rows; ++r) {
-    const Ints shift = broadcast_int(128 * f.rows[r].sum);
-    const Floats zero = broadcast(f.rows[r].zero);
-    const Floats scale = broadcast(f.rows[r].scale);
-    for (Index i = 0; i < columns; i += width) {
-      float* at = sums + r * sums_stride + i;
-      const Floats sum = to_floats(subtract_ints(load_ints(at), shift));
-      const Floats offset = load_first(f.column_sum + i, columns - i);
-      const Floats factor = multiply(scale, load_first(f.column_scale + i, columns - i));
-      store(at, multiply(negative_multiply_add(zero, offset, sum), factor));
-    }
-  }
-}
-
-VITRAIL_KERNEL static void finish_tile(Activation activation, float* sums, Index sums_stride,
+VITRAIL_KERNEL static void finish_tile(Activation activation, const float* sums, Index sums_stride,
                                        Index rows, Index columns, const Finish& f, float* y,
                                        Index y_stride) {
-  if (f.rows != nullptr) dequantise(sums, sums_stride, rows, columns, f);
   switch (activation) {
 #define VITRAIL_FINISH(kind) \
   case Activation::kind:     \
@@ -76,6 +63,14 @@ VITRAIL_KERNEL static void finish_tile(Activation activation, float* sums, Index
     VITRAIL_FINISH(tanh);
 #undef VITRAIL_FINISH
   }
+}
+
+/// The end of a product of one row that has its gate for a scale.
+VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, const float* gate,
+                                        Index n, float* y) {
+  Finish finish{};
+  finish.scale = gate;
+  finish_tile(activation, x, n, 1, n, finish, y, n);
 }
 
 /// The place of element i in a row stored in blocks of 16.
@@ -129,9 +124,9 @@ VITRAIL_KERNEL static float exponentials(float* x, Index n, Index block, float s
   return sum_of(total);
 }
 
-VITRAIL_KERNEL static void multiply_row(float* x, Index n, float factor) {
+VITRAIL_KERNEL static void multiply_row(const float* x, Index n, float factor, float* y) {
   for (Index i = 0; i < n; i += width) {
-    store_first(x + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
+    store_first(y + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
   }
 }
 

@@ -34,9 +34,15 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
   const std::byte* left = t.left;
   const std::byte* right = t.right;
   const std::byte* ahead = t.ahead;
+  const std::byte* near = t.near;
+  Index near_rows = t.near_rows;
   for (Index steps = t.steps; steps > 0; steps -= block_groups) {
     for (Index line = 0; line < t.ahead_lines_per_block; ++line, ahead += 64) {
       prefetch_far(ahead);
+    }
+    for (Index row = 0; row < t.near_rows_per_block && near_rows > 0; ++row, --near_rows) {
+      VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) prefetch_near(near + v * vector_bytes);
+      near += t.near_stride;
     }
     const std::byte* const end =
         left + (steps < block_groups ? steps : block_groups) * Index{4 * Op::parts};

@@ -1,0 +1,208 @@
+// The program as a user meets it: what it prints, its one-line errors, its exit codes.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <vitrail/io/json.hpp>
+#include <vitrail/io/safetensors.hpp>
+
+namespace {
+
+using namespace vitrail;
+namespace fs = std::filesystem;
+
+const std::string model = VITRAIL_SOURCE_DIR "/examples/models/fashion_mnist";
+const std::string golden = VITRAIL_GOLDEN_DIR;
+
+struct Outcome {
+  int code = -1;
+  std::string out;    // standard output
+  std::string error;  // standard error
+};
+
+Outcome vitrail_program(const std::string& arguments) {
+  const fs::path log = fs::temp_directory_path() / ("vitrail_cli_" + std::to_string(getpid()));
+  const std::string command = std::string(VITRAIL_PROGRAM) + " " + arguments + " 2>" + log.string();
+  Outcome outcome;
+  FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+    outcome.out.append(buffer, n);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  std::ifstream file(log);
+  outcome.error.assign(std::istreambuf_iterator<char>(file), {});
+  fs::remove(log);
+  return outcome;
+}
+
+/// Exit code 1, and one line that has all of `words`.
+void expect_error(const std::string& arguments, const std::vector<std::string>& words) {
+  const Outcome outcome = vitrail_program(arguments);
+  EXPECT_EQ(outcome.code, 1) << arguments;
+  EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
+  for (const std::string& word : words)
+    EXPECT_NE(outcome.error.find(word), std::string::npos) << outcome.error << word;
+}
+
+class Scratch {
+ public:
+  Scratch() : path_(fs::temp_directory_path() / ("vitrail_scratch_" + std::to_string(getpid()))) {
+    fs::create_directories(path_);
+  }
+  ~Scratch() { fs::remove_all(path_); }
+  [[nodiscard]] std::string operator/(const std::string& name) const {
+    return (path_ / name).string();
+  }
+
+ private:
+  fs::path path_;
+};
+
+void write(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+std::string read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A safetensors file of a header and `bytes` zero bytes.
+std::string safetensors(const std::string& header, std::size_t bytes) {
+  std::string file(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) file[i] = static_cast<char>((header.size() >> (8 * i)) & 255);
+  return file + header + std::string(bytes, '\0');
+}
+
+TEST(Classify, NamesTheBundledPictures) {
+  const Outcome outcome =
+      vitrail_program("classify " + model + "/pictures/trouser.png --top 1 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  const Json answer = parse_json(outcome.out, "output");
+  EXPECT_EQ(answer.at("predictions").at(0).at("label"), "Trouser");
+  EXPECT_EQ(answer.at("predictions").size(), 1U);
+  EXPECT_TRUE(answer.contains("encode_ms"));
+}
+
+TEST(Classify, TakesFoldersAndReportsFailuresAtTheEnd) {
+  const Outcome outcome =
+      vitrail_program("classify " + model + "/pictures " + model + "/config.json --json");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 10);
+  EXPECT_NE(outcome.error.find("config.json"), std::string::npos) << outcome.error;
+}
+
+TEST(Classify, ShowsABarForEachClass) {
+  const Outcome outcome =
+      vitrail_program("classify " + model + "/pictures/bag.png --top 3 --threads 1");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find("#####"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("Bag"), std::string::npos) << outcome.out;
+}
+
+TEST(Run, WritesEveryStageUnderThePublishersName) {
+  const Scratch scratch;
+  const Outcome outcome =
+      vitrail_program("run --model " + golden + "/hf_vit --input " + golden +
+                      "/hf_vit/input.safetensors --output " + scratch / "out.safetensors");
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  const Safetensors out(scratch / "out.safetensors");
+  for (const char* name :
+       {"logits", "last_hidden_state", "attentions.last", "hidden_states.0", "hidden_states.3"})
+    EXPECT_TRUE(out.contains(name)) << name;
+}
+
+TEST(Verify, FailsWhenATensorDiffers) {
+  EXPECT_EQ(vitrail_program("verify " + golden + "/timm_vit_cls").code, 0);
+  const Outcome outcome = vitrail_program("verify --gelu tanh " + golden + "/timm_vit_cls");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.out.find("FAILED"), std::string::npos);
+}
+
+TEST(Convert, ToBf16HalvesTheFileAndRuns) {
+  const Scratch scratch;
+  ASSERT_EQ(
+      vitrail_program("convert " + golden + "/timm_vit_cls " + scratch / "half --precision bf16")
+          .code,
+      0);
+  EXPECT_LT(fs::file_size(scratch / "half/model.safetensors"),
+            fs::file_size(golden + "/timm_vit_cls/model.safetensors") * 6 / 10);
+  EXPECT_EQ(vitrail_program("info " + scratch / "half").code, 0);
+}
+
+TEST(Embed, WritesFeaturesNamedAfterThePictures) {
+  const Scratch scratch;
+  const std::string picture = model + "/pictures/bag.png";
+  ASSERT_EQ(
+      vitrail_program("embed " + picture + " --output " + scratch / "features.safetensors").code,
+      0);
+  EXPECT_EQ(Safetensors(scratch / "features.safetensors").at(picture).shape.count(), 128);
+}
+
+TEST(Info, SaysWhereEachFactComesFrom) {
+  const Outcome outcome = vitrail_program("info " + golden + "/hf_vit");
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  for (const char* word : {"Hugging Face", "1e-12", "config.json", "class, patches", "gelu_erf"})
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << word;
+}
+
+TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
+  const Scratch scratch;
+  const std::string good = read(golden + "/timm_vit_cls/model.safetensors");
+  const std::string config = read(golden + "/timm_vit_cls/config.json");
+  const std::string picture = model + "/pictures/bag.png";
+  const auto classify = [&](const std::string& path) {
+    return "classify " + picture + " --model " + path;
+  };
+  fs::create_directories(scratch / "m");
+  write(scratch / "m/config.json", config);
+  const std::string file = scratch / "m/model.safetensors";
+
+  expect_error(classify(scratch / "absent"), {"absent"});
+  write(file, good.substr(0, good.size() / 2));
+  expect_error(classify(scratch / "m"), {"model.safetensors", std::to_string(good.size() / 2)});
+  write(file, safetensors(R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4));
+  expect_error(classify(scratch / "m"), {"'a'", "F33"});
+  write(
+      file,
+      safetensors(
+          R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+          12));
+  expect_error(classify(scratch / "m"), {"'b'", "'a'"});
+  write(file,
+        safetensors(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})",
+                    4));
+  expect_error(classify(scratch / "m"), {"'a'", "overflow"});
+
+  std::string renamed = good;
+  renamed.replace(renamed.find("blocks.1.norm2.weight"), 21, "blocks.1.norm2.wxight");
+  write(file, renamed);
+  expect_error(classify(scratch / "m"), {"blocks.1.norm2.weight", "wxight"});
+  std::string reshaped = good;
+  const std::size_t at = reshaped.find("[96,24]", reshaped.find("blocks.1.mlp.fc1.weight"));
+  reshaped.replace(at, 7, "[24,96]");
+  write(file, reshaped);
+  expect_error(classify(scratch / "m"), {"blocks.1.mlp.fc1.weight is (24, 96)", "(96, 24)"});
+  write(file, good);
+  write(scratch / "m/config.json", R"({"architecture":"vit_enormous_patch1"})");
+  expect_error(classify(scratch / "m"), {"config.json", "vit_enormous_patch1"});
+  expect_error("classify " + golden + "/timm_vit_cls/config.json", {"config.json", "no JPEG"});
+  expect_error("classify " + (scratch / "absent.png"), {"absent.png", "not found"});
+}
+
+TEST(CommandLine, ABadFlagExitsWithTwo) {
+  for (const char* wrong :
+       {"", "classify", "classify x.png --precision f8", "classify x.png --nonsense", "paint x.png",
+        "classify x.png --size big", "run --model m", "classify x.png --threads -3"}) {
+    const Outcome outcome = vitrail_program(wrong);
+    EXPECT_EQ(outcome.code, 2) << wrong;
+    EXPECT_FALSE(outcome.error.empty() && outcome.out.empty()) << wrong;
+  }
+  EXPECT_EQ(vitrail_program("--help").code, 0);
+  EXPECT_EQ(vitrail_program("classify --help").code, 0);
+}
+
+}  // namespace
