@@ -39,6 +39,7 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   if (gelu == "tanh") options.activation = vitrail::Activation::gelu_tanh;
   if (gelu == "quick") options.activation = vitrail::Activation::quick_gelu;
   if (eps >= 0) options.norm_eps = eps;
+  if (fidelity == "google") options.fidelity = vitrail::Fidelity::google;
   return options;
 }
 
@@ -85,6 +86,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
       ->check(CLI::IsMember(rules));
   command.add_option("--gelu", options.gelu, "The GELU, over what the checkpoint implies")
       ->check(CLI::IsMember({"erf", "tanh", "quick"}));
+  command
+      .add_option("--fidelity", options.fidelity,
+                  "Read google's npz as timm does or as flax does (tanh GELU, scipy's zoom)")
+      ->check(CLI::IsMember({"google", "timm"}));
   command.add_option("--eps", options.eps, "The norms' eps, over what the checkpoint implies")
       ->check(CLI::Range(0.0, 1.0));
   command.add_flag("--lenient", options.lenient,

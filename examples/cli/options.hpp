@@ -21,6 +21,7 @@ struct ModelOptions {
   std::string position_rule;
   std::string gelu;
   double eps = -1;
+  std::string fidelity = "timm";
   bool pad = false;
   bool lenient = false;
 

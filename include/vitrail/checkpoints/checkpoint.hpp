@@ -30,8 +30,8 @@ enum class StagePart {
 /// and {-1} stand for a number in our name. A stage may have several such names; one that has none
 /// keeps ours.
 struct StageName {
-  std::string_view ours;
-  std::string_view theirs;
+  std::string ours;
+  std::string theirs;
   StagePart part = StagePart::whole;
 };
 

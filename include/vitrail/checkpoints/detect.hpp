@@ -2,18 +2,31 @@
 #ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
 #define VITRAIL_CHECKPOINTS_DETECT_HPP
 
+#include <vitrail/checkpoints/clip.hpp>
 #include <vitrail/checkpoints/google.hpp>
 #include <vitrail/checkpoints/huggingface.hpp>
+#include <vitrail/checkpoints/huggingface_clip.hpp>
+#include <vitrail/checkpoints/lucidrains.hpp>
 #include <vitrail/checkpoints/meta.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-inline constexpr Publisher publishers[] = {{"timm", is_timm, open_timm},
-                                           {"Hugging Face", is_huggingface, open_huggingface},
-                                           {"google-research", is_google, open_google},
-                                           {"torchvision", is_torchvision, open_torchvision}};
+/// Meta's encoders bear timm's names; what else their files hold tells them apart.
+[[nodiscard]] inline bool is_timm_and_not_meta(const NamedTensors& tensors) {
+  return is_timm(tensors) && !is_meta(tensors);
+}
+
+inline constexpr Publisher publishers[] = {
+    {"timm", is_timm_and_not_meta, open_timm},
+    {"Meta", is_meta, open_meta},
+    {"Hugging Face", is_huggingface, open_huggingface},
+    {"Hugging Face's CLIP", is_huggingface_clip, open_huggingface_clip},
+    {"google-research", is_google, open_google},
+    {"torchvision", is_torchvision, open_torchvision},
+    {"CLIP", is_clip, open_clip},
+    {"lucidrains", is_lucidrains, open_lucidrains}};
 
 /// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
 /// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.

@@ -137,8 +137,11 @@ class FileParameters final : public Parameters<T> {
 
   [[nodiscard]] bool is_unused(const std::string& name) const {
     for (const std::string& pattern : checkpoint_.unused) {
-      if (name == pattern ||
-          (pattern.back() == '*' && name.starts_with(pattern.substr(0, pattern.size() - 1)))) {
+      const std::size_t star = pattern.find('*');
+      if (star == std::string::npos
+              ? name == pattern
+              : name.size() + 1 >= pattern.size() && name.starts_with(pattern.substr(0, star)) &&
+                    name.ends_with(pattern.substr(star + 1))) {
         return true;
       }
     }

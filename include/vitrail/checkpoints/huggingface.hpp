@@ -1,8 +1,9 @@
-// Hugging Face transformers: ViT and DeiT, with and without a classifier.
+// Hugging Face transformers: ViT, DeiT, MAE, BEiT, DINOv2 and DINOv3, with and without a
+// classifier.
 //
-// Facts: transformers models/vit/modeling_vit.py and models/deit/modeling_deit.py. eps 1e-12 (the
-// same weights run at 1e-6 elsewhere), erf GELU, positions resampled by torch's bicubic without
-// antialiasing; config.json overrides.
+// Facts: transformers models/{vit,deit,beit,dinov2,dinov2_with_registers,dinov3_vit}/modeling_*.py.
+// eps 1e-12 (the same weights run at 1e-6 elsewhere) but for DINO's, erf GELU, positions resampled
+// by torch's bicubic without antialiasing, with registers with it; config.json overrides.
 #ifndef VITRAIL_CHECKPOINTS_HUGGINGFACE_HPP
 #define VITRAIL_CHECKPOINTS_HUGGINGFACE_HPP
 
@@ -12,54 +13,178 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// "vit.", "deit." or "" when these are Hugging Face's ViT tensors, else nothing.
-[[nodiscard]] inline std::optional<std::string> huggingface_prefix(const NamedTensors& tensors) {
-  for (const char* prefix : {"vit.", "deit.", ""}) {
-    if (tensors.contains(prefix + std::string("embeddings.patch_embeddings.projection.weight")) &&
-        tensors.contains(prefix + std::string("encoder.layer.0.layernorm_before.weight"))) {
-      return prefix;
-    }
+/// How transformers names the layers of one family of models.
+enum class HuggingFaceFamily { vit, beit, dinov2, dinov3 };
+
+struct HuggingFaceFile {
+  HuggingFaceFamily family = HuggingFaceFamily::vit;
+  std::string prefix;  // "vit.", "dinov2.", ... or "" for a bare backbone
+};
+
+/// Nothing unless these are the tensors of one of the families.
+[[nodiscard]] inline std::optional<HuggingFaceFile> huggingface_file(const NamedTensors& tensors) {
+  using enum HuggingFaceFamily;
+  for (const char* prefix :
+       {"vit.", "deit.", "beit.", "dinov2.", "dinov2_with_registers.", "dinov3_vit.", ""}) {
+    const auto has = [&](const char* name) { return tensors.contains(prefix + std::string(name)); };
+    if (has("embeddings.patch_embeddings.weight") && has("layer.0.attention.q_proj.weight"))
+      return HuggingFaceFile{dinov3, prefix};
+    if (!has("embeddings.patch_embeddings.projection.weight")) continue;
+    if (has("encoder.layer.0.norm1.weight")) return HuggingFaceFile{dinov2, prefix};
+    if (!has("encoder.layer.0.layernorm_before.weight")) continue;
+    const bool key_has_bias = has("encoder.layer.0.attention.attention.key.bias");
+    const bool query_has_bias = has("encoder.layer.0.attention.attention.query.bias");
+    const bool is_beit = has("encoder.layer.0.lambda_1") || (query_has_bias && !key_has_bias);
+    return HuggingFaceFile{is_beit ? beit : vit, prefix};
   }
   return std::nullopt;
 }
 
-/// `~` is the prefix; `head` and `head_dist` are the names of the classifiers in this file, if any.
-[[nodiscard]] inline NameTable huggingface_names(const std::string& prefix, bool has_classifier,
-                                                 bool has_teacher) {
-  std::vector<NameRule> rules = {
-      {"cls_token", "~embeddings.cls_token"},
-      {"dist_token", "~embeddings.distillation_token"},
-      {"pos_embed", "~embeddings.position_embeddings"},
-      {"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
-      {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
-      {"blocks.{}.norm1.weight", "~encoder.layer.{}.layernorm_before.weight"},
-      {"blocks.{}.norm1.bias", "~encoder.layer.{}.layernorm_before.bias"},
-      {"blocks.{}.attn.qkv.weight",
-       "~encoder.layer.{}.attention.attention.{query,key,value}.weight"},
-      {"blocks.{}.attn.qkv.bias", "~encoder.layer.{}.attention.attention.{query,key,value}.bias"},
-      {"blocks.{}.attn.proj.weight", "~encoder.layer.{}.attention.output.dense.weight"},
-      {"blocks.{}.attn.proj.bias", "~encoder.layer.{}.attention.output.dense.bias"},
-      {"blocks.{}.norm2.weight", "~encoder.layer.{}.layernorm_after.weight"},
-      {"blocks.{}.norm2.bias", "~encoder.layer.{}.layernorm_after.bias"},
-      {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.intermediate.dense.weight"},
-      {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.intermediate.dense.bias"},
-      {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.output.dense.weight"},
-      {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.output.dense.bias"},
-      {"norm.weight", "~layernorm.weight"},
-      {"norm.bias", "~layernorm.bias"}};
-  if (has_teacher) {
+[[nodiscard]] inline std::vector<NameRule> huggingface_dinov3_rules() {
+  return {{"cls_token", "~embeddings.cls_token"},
+          {"reg_token", "~embeddings.register_tokens"},
+          {"patch_embed.proj.weight", "~embeddings.patch_embeddings.weight"},
+          {"patch_embed.proj.bias", "~embeddings.patch_embeddings.bias"},
+          {"blocks.{}.norm1.weight", "~layer.{}.norm1.weight"},
+          {"blocks.{}.norm1.bias", "~layer.{}.norm1.bias"},
+          {"blocks.{}.attn.qkv.weight", "~layer.{}.attention.{q_proj,k_proj,v_proj}.weight"},
+          {"blocks.{}.attn.qkv.bias", "~layer.{}.attention.{q_proj,0,v_proj}.bias"},
+          {"blocks.{}.attn.proj.weight", "~layer.{}.attention.o_proj.weight"},
+          {"blocks.{}.attn.proj.bias", "~layer.{}.attention.o_proj.bias"},
+          {"blocks.{}.ls1.gamma", "~layer.{}.layer_scale1.lambda1"},
+          {"blocks.{}.norm2.weight", "~layer.{}.norm2.weight"},
+          {"blocks.{}.norm2.bias", "~layer.{}.norm2.bias"},
+          {"blocks.{}.mlp.fc2.weight", "~layer.{}.mlp.down_proj.weight"},
+          {"blocks.{}.mlp.fc2.bias", "~layer.{}.mlp.down_proj.bias"},
+          {"blocks.{}.ls2.gamma", "~layer.{}.layer_scale2.lambda1"},
+          {"norm.weight", "~norm.weight"},
+          {"norm.bias", "~norm.bias"}};
+}
+
+/// The rules that ViT, DeiT, BEiT and DINOv2 share.
+[[nodiscard]] inline std::vector<NameRule> huggingface_common_rules() {
+  return {{"cls_token", "~embeddings.cls_token"},
+          {"dist_token", "~embeddings.distillation_token"},
+          {"reg_token", "~embeddings.register_tokens"},
+          {"pos_embed", "~embeddings.position_embeddings"},
+          {"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
+          {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
+          {"blocks.{}.attn.qkv.weight",
+           "~encoder.layer.{}.attention.attention.{query,key,value}.weight"},
+          {"blocks.{}.attn.proj.weight", "~encoder.layer.{}.attention.output.dense.weight"},
+          {"blocks.{}.attn.proj.bias", "~encoder.layer.{}.attention.output.dense.bias"},
+          {"norm.weight", "~layernorm.weight"},
+          {"norm.bias", "~layernorm.bias"}};
+}
+
+[[nodiscard]] inline std::vector<NameRule> huggingface_rules(const NamedTensors& tensors,
+                                                             const HuggingFaceFile& file) {
+  using enum HuggingFaceFamily;
+  std::vector<NameRule> rules =
+      file.family == dinov3 ? huggingface_dinov3_rules() : huggingface_common_rules();
+  const auto add = [&](std::initializer_list<NameRule> more) {
+    rules.insert(rules.end(), more.begin(), more.end());
+  };
+  const auto has = [&](const char* name) { return tensors.contains(file.prefix + name); };
+  if (file.family == dinov3) {
+    if (has("layer.0.mlp.gate_proj.weight")) {
+      add({{"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.{gate_proj,up_proj}.weight"},
+           {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.{gate_proj,up_proj}.bias"}});
+    } else {
+      add({{"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.up_proj.weight"},
+           {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.up_proj.bias"}});
+    }
+    return rules;
+  }
+  add({{"blocks.{}.attn.qkv.bias",
+        file.family == beit ? "~encoder.layer.{}.attention.attention.{query,0,value}.bias"
+                            : "~encoder.layer.{}.attention.attention.{query,key,value}.bias"}});
+  if (file.family == dinov2) {
+    add({{"blocks.{}.norm1.weight", "~encoder.layer.{}.norm1.weight"},
+         {"blocks.{}.norm1.bias", "~encoder.layer.{}.norm1.bias"},
+         {"blocks.{}.ls1.gamma", "~encoder.layer.{}.layer_scale1.lambda1"},
+         {"blocks.{}.norm2.weight", "~encoder.layer.{}.norm2.weight"},
+         {"blocks.{}.norm2.bias", "~encoder.layer.{}.norm2.bias"},
+         {"blocks.{}.ls2.gamma", "~encoder.layer.{}.layer_scale2.lambda1"}});
+    if (has("encoder.layer.0.mlp.weights_in.weight")) {
+      add({{"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.weights_in.weight"},
+           {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.weights_in.bias"},
+           {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.weights_out.weight"},
+           {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.weights_out.bias"}});
+    } else {
+      add({{"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.fc1.weight"},
+           {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.fc1.bias"},
+           {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.fc2.weight"},
+           {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.fc2.bias"}});
+    }
+    return rules;
+  }
+  add({{"blocks.{}.norm1.weight", "~encoder.layer.{}.layernorm_before.weight"},
+       {"blocks.{}.norm1.bias", "~encoder.layer.{}.layernorm_before.bias"},
+       {"blocks.{}.norm2.weight", "~encoder.layer.{}.layernorm_after.weight"},
+       {"blocks.{}.norm2.bias", "~encoder.layer.{}.layernorm_after.bias"},
+       {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.intermediate.dense.weight"},
+       {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.intermediate.dense.bias"},
+       {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.output.dense.weight"},
+       {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.output.dense.bias"}});
+  if (file.family == beit) {
+    add({{"blocks.{}.ls1.gamma", "~encoder.layer.{}.lambda_1"},
+         {"blocks.{}.ls2.gamma", "~encoder.layer.{}.lambda_2"},
+         {"blocks.{}.attn.relative_position_bias_table",
+          "~encoder.layer.{}.attention.attention.relative_position_bias."
+          "relative_position_bias_table"},
+         {"rel_pos_bias.relative_position_bias_table",
+          "~encoder.relative_position_bias.relative_position_bias_table"},
+         {"fc_norm.weight", "~pooler.layernorm.weight"},
+         {"fc_norm.bias", "~pooler.layernorm.bias"}});
+  }
+  return rules;
+}
+
+[[nodiscard]] inline NameTable huggingface_names(const NamedTensors& tensors,
+                                                 const HuggingFaceFile& file) {
+  std::vector<NameRule> rules = huggingface_rules(tensors, file);
+  if (tensors.contains("distillation_classifier.weight")) {
     rules.insert(rules.end(), {{"head.weight", "cls_classifier.weight"},
                                {"head.bias", "cls_classifier.bias"},
                                {"head_dist.weight", "distillation_classifier.weight"},
                                {"head_dist.bias", "distillation_classifier.bias"}});
-  } else if (has_classifier) {
+  } else if (tensors.contains("classifier.weight")) {
     rules.insert(rules.end(),
                  {{"head.weight", "classifier.weight"}, {"head.bias", "classifier.bias"}});
   } else {  // a backbone: its pooler is a tanh layer on the class token
     rules.insert(rules.end(), {{"pre_logits.weight", "~pooler.dense.weight"},
                                {"pre_logits.bias", "~pooler.dense.bias"}});
   }
-  return NameTable(prefix, std::move(rules));
+  return NameTable(file.prefix, std::move(rules));
+}
+
+/// What each family does that neither tensors nor config.json show.
+inline void huggingface_family_rules(const HuggingFaceFile& file, bool has_classifier,
+                                     Checkpoint& checkpoint) {
+  using enum HuggingFaceFamily;
+  ViTConfig& c = checkpoint.config;
+  const bool dino = file.family == dinov2 || file.family == dinov3;
+  c.norm_eps = file.family == dinov2 ? 1e-6 : file.family == dinov3 ? 1e-5 : 1e-12;
+  c.position_rule = PositionRule::huggingface;
+  if (checkpoint.files.tensors.contains(file.prefix + "embeddings.register_tokens")) {
+    c.position_rule = PositionRule::timm;
+    c.positions = PositionCoverage::class_and_patches;
+  }
+  if (file.family == dinov2 && has_classifier) c.pooling = Pooling::token_and_avg;
+  if (file.family == dinov3) c.rotary = RotaryKind::dinov3;
+  c.relative_rule = RelativeRule::huggingface;
+  checkpoint.unused = {file.prefix + "embeddings.mask_token", "decoder.*",
+                       "*.relative_position_index"};
+  if (has_classifier && file.family != beit) checkpoint.unused.push_back(file.prefix + "pooler.*");
+  checkpoint.stage_names = {{"forward_features", "last_hidden_state"},
+                            {"attn_last", "attentions.last"},
+                            {"logits_cls", "cls_logits"},
+                            {"logits_dist", "distillation_logits"}};
+  if (dino)
+    checkpoint.stage_names.push_back({"forward_features", "pooler_output", StagePart::class_row});
+  if (file.family == beit) checkpoint.stage_names.push_back({"pre_logits", "pooler_output"});
+  checkpoint.elsewhere = {"logits_with_registers_in_mean_4_49"};
 }
 
 /// id2label of a config.json, in the order of the ids; empty when there is none.
@@ -85,27 +210,19 @@ namespace detail {
 }  // namespace detail
 
 [[nodiscard]] inline bool is_huggingface(const NamedTensors& tensors) {
-  return detail::huggingface_prefix(tensors).has_value();
+  return detail::huggingface_file(tensors).has_value();
 }
 
 [[nodiscard]] inline Checkpoint open_huggingface(CheckpointFiles files,
                                                  const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
   const NamedTensors& tensors = checkpoint.files.tensors;
-  const std::string prefix = *detail::huggingface_prefix(tensors);
-  const bool has_teacher = tensors.contains("distillation_classifier.weight");
-  const bool has_classifier = has_teacher || tensors.contains("classifier.weight");
-  checkpoint.names = detail::huggingface_names(prefix, has_classifier, has_teacher);
-  checkpoint.unused = {prefix + "embeddings.mask_token"};
-  if (has_classifier) checkpoint.unused.push_back(prefix + "pooler.*");
-  checkpoint.stage_names = {{"forward_features", "last_hidden_state"},
-                            {"attn_last", "attentions.last"},
-                            {"logits_cls", "cls_logits"},
-                            {"logits_dist", "distillation_logits"}};
-
+  const detail::HuggingFaceFile kind = *detail::huggingface_file(tensors);
+  const bool has_classifier =
+      tensors.contains("classifier.weight") || tensors.contains("distillation_classifier.weight");
+  checkpoint.names = detail::huggingface_names(tensors, kind);
   ViTConfig& c = checkpoint.config;
-  c.norm_eps = 1e-12;
-  c.position_rule = PositionRule::huggingface;
+  detail::huggingface_family_rules(kind, has_classifier, checkpoint);
   checkpoint.because = {{"norm_eps", "transformers' default"},
                         {"activation", "transformers' default"},
                         {"position_rule", "interpolate_pos_encoding resamples so"}};
@@ -130,6 +247,11 @@ namespace detail {
       set_image_size(*size, "image_size", where, c);
       image_known = true;
     }
+    if (const auto mean = json_get_if<bool>(file->json, "use_mean_pooling", where);
+        mean && *mean && kind.family == detail::HuggingFaceFamily::beit) {
+      c.pooling = Pooling::avg;
+      checkpoint.because["pooling"] = where;
+    }
   }
   if (options.heads > 0) {
     c.heads = options.heads;
@@ -139,16 +261,26 @@ namespace detail {
     fail(checkpoint.path(),
          "no config.json beside it tells the number of heads; name it with --heads");
   infer_from_tensors(TensorShapes(tensors, checkpoint.names), checkpoint.names, image_known, c);
+  if (c.fc_norm && c.pooling == Pooling::token) c.pooling = Pooling::avg;  // BEiT's pooler
   if (c.representation_size > 0) checkpoint.stage_names.push_back({"pre_logits", "pooler_output"});
   apply_options(options, checkpoint);
 
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    const Json standard = {{"image_processor_type", "ViTImageProcessor"},
-                           {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
+    Json standard = {{"image_processor_type", "ViTImageProcessor"},
+                     {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
+    if (kind.family == detail::HuggingFaceFamily::dinov2) {
+      standard = {{"image_processor_type", "BitImageProcessor"},
+                  {"size", {{"shortest_edge", 256}}},
+                  {"crop_size", {{"height", 224}, {"width", 224}}},
+                  {"resample", 3},
+                  {"image_mean", {0.485, 0.456, 0.406}},
+                  {"image_std", {0.229, 0.224, 0.225}}};
+    }
     checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because["preprocess"] = "ViTImageProcessor's defaults";
+    checkpoint.because["preprocess"] =
+        standard["image_processor_type"].get<std::string>() + "'s defaults";
   }
   settle_labels(file ? detail::huggingface_labels(*file) : std::vector<std::string>{},
                 file ? file->path : "", checkpoint);

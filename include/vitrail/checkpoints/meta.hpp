@@ -1,7 +1,9 @@
-// Meta's DeiT and DeiT III repositories: timm's tensor names, and their own habits.
+// Meta's repositories: DeiT, DINO, DINOv2, MAE and I-JEPA. timm's tensor names, their own habits.
 //
-// Facts: facebookresearch/deit main.py and models.py. eps 1e-6, erf GELU, ImageNet mean and std;
-// `--finetune` resamples positions by torch's bicubic without antialiasing.
+// Facts: facebookresearch/deit main.py and models.py, dino vision_transformer.py, dinov2
+// models/vision_transformer.py and hub/, mae models_mae.py. eps 1e-6, erf GELU, ImageNet mean and
+// std. Positions are resampled by torch's bicubic: DeiT by size, DINO and DINOv2 by a scale of
+// (n + 0.1) / N, DINOv2 with registers antialiased.
 #ifndef VITRAIL_CHECKPOINTS_META_HPP
 #define VITRAIL_CHECKPOINTS_META_HPP
 
@@ -47,6 +49,140 @@ VITRAIL_BEGIN_NAMESPACE
                        {"std", {0.229, 0.224, 0.225}}};
   checkpoint.preprocess = parse_recipe(recipe, file.path);
   checkpoint.because["preprocess"] = "DeiT's evaluation";
+  settle_labels({}, "", checkpoint);
+  return checkpoint;
+}
+
+namespace detail {
+
+/// What only Meta's self-supervised encoders leave in their files.
+[[nodiscard]] inline bool is_dinov2(const NamedTensors& tensors, const std::string& prefix) {
+  return tensors.contains(prefix + "mask_token") && tensors.contains(prefix + "blocks.0.ls1.gamma");
+}
+[[nodiscard]] inline bool is_mae(const NamedTensors& tensors, const std::string& prefix) {
+  return tensors.contains(prefix + "decoder_embed.weight");
+}
+[[nodiscard]] inline bool is_dino(const NamedTensors& tensors) {
+  for (const char* name : {"head.last_layer.weight_g", "module.head.last_layer.weight_g",
+                           "head.last_layer.weight_v", "module.head.last_layer.weight_v"}) {
+    if (tensors.contains(name)) return true;
+  }
+  return false;
+}
+/// I-JEPA's encoder: no class token, a position for every patch, no classifier.
+[[nodiscard]] inline bool is_ijepa(const NamedTensors& tensors, const std::string& prefix) {
+  return (prefix == "encoder." || prefix == "module.encoder.") &&
+         !tensors.contains(prefix + "cls_token") && tensors.contains(prefix + "pos_embed") &&
+         !tensors.contains(prefix + "head.weight");
+}
+
+/// Chunked blocks, as in training: "blocks.<chunk>.<block>." instead of "blocks.<block>.".
+inline void add_chunked_blocks(const NamedTensors& tensors, NameTable& names) {
+  const std::string stem = names.prefix() + "blocks.";
+  for (const auto& [name, view] : tensors) {
+    if (!name.starts_with(stem)) continue;
+    const std::size_t block = name.find('.', stem.size());
+    const std::size_t rest = block == std::string::npos ? block : name.find('.', block + 1);
+    if (rest == std::string::npos) continue;
+    const std::string number = name.substr(block + 1, rest - block - 1);
+    if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::string ours = "blocks." + number + name.substr(rest);
+    for (const auto& [theirs, canonical] :
+         {std::pair("mlp.w12", "mlp.fc1"), std::pair("mlp.w3", "mlp.fc2")}) {
+      if (const std::size_t at = ours.find(theirs); at != std::string::npos)
+        ours.replace(at, std::string_view(theirs).size(), canonical);
+    }
+    names.add(std::move(ours), TensorSource{{name}});
+  }
+}
+
+}  // namespace detail
+
+/// DINO, DINOv2, MAE and I-JEPA by what only their files hold.
+[[nodiscard]] inline bool is_meta(const NamedTensors& tensors) {
+  for (const char* prefix : {"", "module.", "backbone.", "teacher.backbone."}) {
+    if (tensors.contains(prefix + std::string("mask_token")) &&
+        tensors.contains(prefix + std::string("blocks.0.0.norm1.weight"))) {
+      return true;  // DINOv2 in training's chunks
+    }
+  }
+  const auto prefix = detail::timm_prefix(tensors);
+  if (!prefix) return false;
+  return detail::is_dinov2(tensors, *prefix) || detail::is_mae(tensors, *prefix) ||
+         detail::is_dino(tensors) || detail::is_ijepa(tensors, *prefix);
+}
+
+[[nodiscard]] inline Checkpoint open_meta(CheckpointFiles files, const LoadOptions& options) {
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta"};
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  const auto plain_prefix = detail::timm_prefix(tensors);
+  std::string prefix = plain_prefix.value_or("");
+  for (const char* start : {"module.", "backbone.", "teacher.backbone."}) {
+    if (!plain_prefix && tensors.contains(start + std::string("blocks.0.0.norm1.weight")))
+      prefix = start;
+  }
+  checkpoint.names = detail::timm_names(tensors, prefix);
+  if (!plain_prefix) detail::add_chunked_blocks(tensors, checkpoint.names);
+  const bool dinov2 = !plain_prefix || detail::is_dinov2(tensors, prefix);
+  const bool mae = !dinov2 && detail::is_mae(tensors, prefix);
+  const bool dino = !dinov2 && !mae && detail::is_dino(tensors);
+  const bool registers = tensors.contains(prefix + "register_tokens");
+  checkpoint.unused = {prefix + "mask_token", prefix + "decoder_*"};
+  if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
+  detail::leave_other_parts(prefix, checkpoint);
+
+  ViTConfig& c = checkpoint.config;
+  c.architecture = dinov2 ? "dinov2" : mae ? "mae" : dino ? "dino" : "ijepa";
+  if (registers) c.positions = PositionCoverage::class_and_patches;
+  c.position_rule = registers        ? PositionRule::timm
+                    : dinov2 || dino ? PositionRule::dinov2
+                                     : PositionRule::huggingface;
+  const std::string own = c.architecture + "'s repository";
+  for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
+    checkpoint.because[field] = own;
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  bool image_known = false;
+  c.heads = 0;
+  if (file) {
+    image_known = detail::read_timm_config(*file, checkpoint);
+    if (const Json* args = json_find(file->json, "model_args")) {
+      const auto antialias = json_get_if<bool>(*args, "interpolate_antialias", file->path);
+      const auto offset = json_get_if<double>(*args, "interpolate_offset", file->path);
+      if (antialias && *antialias) c.position_rule = PositionRule::timm;
+      if (antialias && !*antialias)
+        c.position_rule = offset && *offset == 0 ? PositionRule::huggingface : PositionRule::dinov2;
+      if (antialias) checkpoint.because["position_rule"] = file->path;
+    }
+  }
+  const TensorShapes shapes(tensors, checkpoint.names);
+  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because["heads"] = "asked for";
+  } else if (c.heads == 0) {
+    c.heads = D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // huge and giant: 80 and 88
+    checkpoint.because["heads"] = "the published model of this width";
+  }
+  if (c.heads == 0)
+    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  if (!c.class_token) c.pooling = Pooling::avg;
+  checkpoint.stage_names = {{"pre_logits", "embedding"},
+                            {"forward_features", "x_norm_clstoken", StagePart::class_row},
+                            {"forward_features", "x_norm_regtokens", StagePart::register_rows},
+                            {"forward_features", "x_norm_patchtokens", StagePart::patch_rows},
+                            {"forward_features", "hub_linear_input", StagePart::class_and_mean},
+                            {"hidden_states." + std::to_string(c.depth), "x_prenorm"},
+                            {"hidden_states.{}", "hidden_states.{}"}};
+  if (!dinov2) checkpoint.stage_names.clear();
+  apply_options(options, checkpoint);
+  const Json recipe = {{"input_size", {3, 224, 224}},
+                       {"interpolation", "bicubic"},
+                       {"crop_pct", 0.875},
+                       {"mean", {0.485, 0.456, 0.406}},
+                       {"std", {0.229, 0.224, 0.225}}};
+  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.because["preprocess"] = own;
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -11,6 +11,7 @@
 #define VITRAIL_CHECKPOINTS_NAME_TABLE_HPP
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,14 @@ class NameTable {
   /// Adds a tensor whose name no pattern gives; it goes before the rules.
   void add(std::string ours, TensorSource source) {
     single_.insert_or_assign(std::move(ours), std::move(source));
+  }
+
+  /// Adds a rule whose words are made at run time.
+  void add_rule(const std::string& ours, const std::string& theirs, Layout layout,
+                std::int64_t begin = 0) {
+    made_.push_back(std::make_shared<const std::string>(ours));
+    made_.push_back(std::make_shared<const std::string>(theirs));
+    rules_.push_back({**(made_.end() - 2), *made_.back(), layout, begin});
   }
 
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
@@ -143,6 +152,7 @@ class NameTable {
 
   std::string prefix_;
   std::vector<NameRule> rules_;
+  std::vector<std::shared_ptr<const std::string>> made_;  // what rules_ refers to beside literals
   std::map<std::string, TensorSource, std::less<>> single_;
 };
 

@@ -10,6 +10,9 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// Whose reading of google's npz: the same weights give other numbers in flax and in timm.
+enum class Fidelity { timm, google };
+
 struct LoadOptions {
   Precision precision = Precision::f32;  // of the products
   std::string architecture = {};         // a preset's name, for a bare file
@@ -18,6 +21,7 @@ struct LoadOptions {
   Index image_width = 0;
   Index patch_size = 0;  // P; other than the checkpoint's own: the kernel is resized (FlexiViT)
   bool pad_to_patch = false;  // pad pictures with zeros to a multiple of the patch
+  Fidelity fidelity = Fidelity::timm;
   std::optional<PositionRule> position_rule = {};
   std::optional<Activation> activation = {};
   std::optional<double> norm_eps = {};

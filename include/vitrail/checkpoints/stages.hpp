@@ -88,15 +88,14 @@ namespace detail {
 /// gives "" too.
 [[nodiscard]] inline std::string renamed_stage(const StageName& rule, std::string_view ours) {
   const std::size_t at = rule.ours.find("{}");
-  if (at == std::string_view::npos)
-    return rule.ours == ours ? std::string(rule.theirs) : std::string();
-  const std::string_view stem = rule.ours.substr(0, at);
+  if (at == std::string::npos) return rule.ours == ours ? rule.theirs : std::string();
+  const std::string stem = rule.ours.substr(0, at);
   const std::string_view number = ours.starts_with(stem) ? ours.substr(at) : std::string_view();
   if (number.empty() || number.size() > 6 ||
       number.find_first_not_of("0123456789") != std::string_view::npos) {
     return "";
   }
-  std::string theirs(rule.theirs);
+  std::string theirs = rule.theirs;
   const int value = std::stoi(std::string(number));
   if (const auto same = theirs.find("{}"); same != std::string::npos)
     return theirs.replace(same, 2, number);

@@ -1,0 +1,177 @@
+// The picture towers of Hugging Face's CLIP, SigLIP and BLIP: vision_model.* of their files. Text
+// towers are left alone.
+//
+// Facts: transformers models/{clip,siglip,blip,blip_2}/modeling_*.py. CLIP: eps 1e-5, QuickGELU;
+// SigLIP: eps 1e-6, tanh GELU, pooled by attention; BLIP: eps 1e-5, BLIP-2: eps 1e-6, erf GELU,
+// q, k and v in one product. Positions resampled by torch's bicubic; config.json overrides.
+#ifndef VITRAIL_CHECKPOINTS_HUGGINGFACE_CLIP_HPP
+#define VITRAIL_CHECKPOINTS_HUGGINGFACE_CLIP_HPP
+
+#include <vitrail/checkpoints/clip.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+[[nodiscard]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
+  std::vector<NameRule> rules = {
+      {"cls_token", "vision_model.embeddings.class_embedding"},
+      {"patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight"},
+      {"patch_embed.proj.bias", "vision_model.embeddings.patch_embedding.bias"},
+      {"norm_pre.weight", "vision_model.pre_layrnorm.weight"},
+      {"norm_pre.bias", "vision_model.pre_layrnorm.bias"},
+      {"blocks.{}.norm1.weight", "vision_model.encoder.layers.{}.layer_norm1.weight"},
+      {"blocks.{}.norm1.bias", "vision_model.encoder.layers.{}.layer_norm1.bias"},
+      {"blocks.{}.norm2.weight", "vision_model.encoder.layers.{}.layer_norm2.weight"},
+      {"blocks.{}.norm2.bias", "vision_model.encoder.layers.{}.layer_norm2.bias"},
+      {"blocks.{}.mlp.fc1.weight", "vision_model.encoder.layers.{}.mlp.fc1.weight"},
+      {"blocks.{}.mlp.fc1.bias", "vision_model.encoder.layers.{}.mlp.fc1.bias"},
+      {"blocks.{}.mlp.fc2.weight", "vision_model.encoder.layers.{}.mlp.fc2.weight"},
+      {"blocks.{}.mlp.fc2.bias", "vision_model.encoder.layers.{}.mlp.fc2.bias"},
+      {"norm.weight", "vision_model.post_layernorm.weight"},
+      {"norm.bias", "vision_model.post_layernorm.bias"},
+      {"head.weight", "visual_projection.weight"}};
+  const auto add = [&](std::initializer_list<NameRule> more) {
+    rules.insert(rules.end(), more.begin(), more.end());
+  };
+  if (tensors.contains("vision_model.encoder.layers.0.self_attn.qkv.weight")) {  // BLIP
+    add({{"pos_embed", "vision_model.embeddings.position_embedding"},
+         {"blocks.{}.attn.qkv.weight", "vision_model.encoder.layers.{}.self_attn.qkv.weight"},
+         {"blocks.{}.attn.qkv.bias", "vision_model.encoder.layers.{}.self_attn.qkv.bias"},
+         {"blocks.{}.attn.proj.weight",
+          "vision_model.encoder.layers.{}.self_attn.projection.weight"},
+         {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.projection.bias"}});
+  } else {
+    add({{"pos_embed", "vision_model.embeddings.position_embedding.weight"},
+         {"blocks.{}.attn.qkv.weight",
+          "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.weight"},
+         {"blocks.{}.attn.qkv.bias",
+          "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.bias"},
+         {"blocks.{}.attn.proj.weight", "vision_model.encoder.layers.{}.self_attn.out_proj.weight"},
+         {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.out_proj.bias"}});
+  }
+  if (const AnyView* probe = tensors.find("vision_model.head.probe")) {  // SigLIP
+    const Index D = probe->shape.count();
+    const auto same = Layout::same;
+    add({{"attn_pool.latent", "vision_model.head.probe"},
+         {"attn_pool.q.weight", "vision_model.head.attention.in_proj_weight", same, 0, D},
+         {"attn_pool.q.bias", "vision_model.head.attention.in_proj_bias", same, 0, D},
+         {"attn_pool.kv.weight", "vision_model.head.attention.in_proj_weight", same, D, 3 * D},
+         {"attn_pool.kv.bias", "vision_model.head.attention.in_proj_bias", same, D, 3 * D},
+         {"attn_pool.proj.weight", "vision_model.head.attention.out_proj.weight"},
+         {"attn_pool.proj.bias", "vision_model.head.attention.out_proj.bias"},
+         {"attn_pool.norm.weight", "vision_model.head.layernorm.weight"},
+         {"attn_pool.norm.bias", "vision_model.head.layernorm.bias"},
+         {"attn_pool.mlp.fc1.weight", "vision_model.head.mlp.fc1.weight"},
+         {"attn_pool.mlp.fc1.bias", "vision_model.head.mlp.fc1.bias"},
+         {"attn_pool.mlp.fc2.weight", "vision_model.head.mlp.fc2.weight"},
+         {"attn_pool.mlp.fc2.bias", "vision_model.head.mlp.fc2.bias"}});
+  }
+  return NameTable("", std::move(rules));
+}
+
+/// The stages under transformers' names; `answer` is what the tower gives to the comparison.
+[[nodiscard]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c, bool blip) {
+  const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
+  const std::string last = "hidden_states." + std::to_string(c.depth);
+  // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
+  const bool normed = blip || !c.pre_norm;
+  return {{"hidden_states.{}", "vision_model_output.hidden_states.{}"},
+          {normed ? "forward_features" : last, "vision_model_output.last_hidden_state"},
+          {"attn_last", "vision_model_output.attentions.last"},
+          {"pre_logits", "vision_model_output.pooler_output"},
+          {answer, "get_image_features"},
+          {answer, "image_features_unnormalised"},
+          {answer, "image_embeds", StagePart::unit_length},
+          {c.pre_norm ? "embeddings_before_norm_pre" : "hidden_states.0", "embeddings"}};
+}
+
+}  // namespace detail
+
+[[nodiscard]] inline bool is_huggingface_clip(const NamedTensors& tensors) {
+  return tensors.contains("vision_model.embeddings.patch_embedding.weight") &&
+         tensors.contains("vision_model.encoder.layers.0.layer_norm1.weight");
+}
+
+[[nodiscard]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
+                                                      const LoadOptions& options) {
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  checkpoint.names = detail::huggingface_clip_names(tensors);
+  for (const auto& [name, view] : tensors) {
+    if (!name.starts_with("vision_model.") && name != "visual_projection.weight")
+      checkpoint.unused.push_back(name);
+  }
+  checkpoint.unused.emplace_back("vision_model.embeddings.position_ids");
+  checkpoint.elsewhere = {"text*", "logits_per_*", "probs*", "get_text_features", "itc_*", "itm_*"};
+  const bool siglip = tensors.contains("vision_model.head.probe");
+  const bool blip = tensors.contains("vision_model.encoder.layers.0.self_attn.qkv.weight");
+  const TensorShapes shapes(tensors, checkpoint.names);
+
+  ViTConfig& c = checkpoint.config;
+  c.architecture = siglip ? "siglip_vision_model"
+                   : blip ? "blip_vision_model"
+                          : "clip_vision_model";
+  c.norm_eps = siglip ? 1e-6 : 1e-5;
+  c.activation = siglip ? Activation::gelu_tanh
+                 : blip ? Activation::gelu_erf
+                        : Activation::quick_gelu;
+  c.position_rule = PositionRule::huggingface;
+  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+  c.heads = D == 1152 || D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
+  for (const char* field : {"norm_eps", "activation", "position_rule"})
+    checkpoint.because[field] = "transformers' default";
+  checkpoint.because["architecture"] = "the tensors' names";
+  checkpoint.because["heads"] = "the published model of this width";
+  bool image_known = false;
+  if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
+    const std::string& where = file->path;
+    const Json* tower = json_find(file->json, "vision_config");
+    const Json& vision = tower == nullptr ? file->json : *tower;
+    c.architecture = json_get_if<std::string>(vision, "model_type", where).value_or(c.architecture);
+    // transformers leaves settings out that are its defaults.
+    c.heads = json_get_if<Index>(vision, "num_attention_heads", where)
+                  .value_or(c.architecture == "blip_2_vision_model" ? 16 : 12);
+    checkpoint.because["heads"] = where;
+    if (c.architecture == "blip_2_vision_model") c.norm_eps = 1e-6;
+    if (const auto eps = json_get_if<double>(vision, "layer_norm_eps", where)) {
+      c.norm_eps = *eps;
+      checkpoint.because["norm_eps"] = where;
+    }
+    if (const auto act = json_get_if<std::string>(vision, "hidden_act", where)) {
+      c.activation = activation_named(*act, where);
+      checkpoint.because["activation"] = where;
+    }
+    if (const Json* size = json_find(vision, "image_size")) {
+      set_image_size(*size, "image_size", where, c);
+      image_known = true;
+    }
+  }
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because["heads"] = "asked for";
+  }
+  if (c.heads == 0)
+    fail(checkpoint.path(),
+         "no config.json beside it tells the number of heads; name it with --heads");
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  checkpoint.stage_names = detail::huggingface_clip_stages(c, blip);
+  apply_options(options, checkpoint);
+
+  const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
+  settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
+  if (!checkpoint.preprocess) {
+    Json standard{{"n_px", c.image_height}};
+    if (siglip) {
+      standard = {{"image_processor_type", "SiglipImageProcessor"},
+                  {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
+    }
+    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
+    checkpoint.because["preprocess"] = siglip ? "SiglipImageProcessor's defaults" : "CLIP's";
+  }
+  return checkpoint;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_HUGGINGFACE_CLIP_HPP

@@ -1,0 +1,168 @@
+// lucidrains' vit-pytorch: ViT and SimpleViT, in the layouts of all its releases.
+//
+// Facts: vit_pytorch/vit.py and simple_vit.py at 0.40, 1.6 and later. eps 1e-5, erf GELU, patches
+// flattened pixel by pixel, heads of any width. `pool='mean'` averages over the class token too,
+// but for the newest releases, which then have none. SimpleViT computes its positions.
+#ifndef VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP
+#define VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP
+
+#include <vitrail/checkpoints/settle.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Releases differ part by part, so each part is looked for by itself.
+[[nodiscard]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
+  const auto has = [&](const char* name) { return tensors.contains(name); };
+  std::vector<NameRule> rules = {{"cls_token", "cls_token"},
+                                 {"pos_embed", "pos_embedding"},
+                                 {"blocks.{}.norm1.weight", "transformer.layers.{}.0.norm.weight"},
+                                 {"blocks.{}.norm1.bias", "transformer.layers.{}.0.norm.bias"},
+                                 {"norm.weight", "transformer.norm.weight"},
+                                 {"norm.bias", "transformer.norm.bias"}};
+  const auto add = [&](std::initializer_list<NameRule> more) {
+    rules.insert(rules.end(), more.begin(), more.end());
+  };
+  const auto flat = Layout::pixels_last;
+  if (has("to_patch_embedding.2.weight")) {
+    add({{"patch_embed.norm_in.weight", "to_patch_embedding.1.weight", flat},
+         {"patch_embed.norm_in.bias", "to_patch_embedding.1.bias", flat},
+         {"patch_embed.proj.weight", "to_patch_embedding.2.weight", flat},
+         {"patch_embed.proj.bias", "to_patch_embedding.2.bias"},
+         {"patch_embed.norm.weight", "to_patch_embedding.3.weight"},
+         {"patch_embed.norm.bias", "to_patch_embedding.3.bias"}});
+  } else {
+    add({{"patch_embed.proj.weight", "to_patch_embedding.1.weight", flat},
+         {"patch_embed.proj.bias", "to_patch_embedding.1.bias"}});
+  }
+  if (has("transformer.layers.0.0.fn.to_qkv.weight")) {
+    add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
+         {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.to_out.0.weight"},
+         {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.to_out.0.bias"}});
+  } else {
+    add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.to_qkv.weight"}});
+    if (has("transformer.layers.0.0.to_out.weight")) {
+      add({{"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.weight"},
+           {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.bias"}});
+    } else {
+      add({{"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.0.weight"},
+           {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.0.bias"}});
+    }
+  }
+  if (has("transformer.layers.0.1.fn.net.0.weight")) {
+    add({{"blocks.{}.norm2.weight", "transformer.layers.{}.1.norm.weight"},
+         {"blocks.{}.norm2.bias", "transformer.layers.{}.1.norm.bias"},
+         {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.fn.net.0.weight"},
+         {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.net.0.bias"},
+         {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.net.3.weight"},
+         {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.net.3.bias"}});
+  } else {
+    add({{"blocks.{}.norm2.weight", "transformer.layers.{}.1.net.0.weight"},
+         {"blocks.{}.norm2.bias", "transformer.layers.{}.1.net.0.bias"},
+         {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.net.1.weight"},
+         {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.net.1.bias"}});
+    if (has("transformer.layers.0.1.net.3.weight")) {  // without dropout layers
+      add({{"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.3.weight"},
+           {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.3.bias"}});
+    } else {
+      add({{"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.4.weight"},
+           {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.4.bias"}});
+    }
+  }
+  if (has("mlp_head.1.weight")) {
+    add({{"fc_norm.weight", "mlp_head.0.weight"},
+         {"fc_norm.bias", "mlp_head.0.bias"},
+         {"head.weight", "mlp_head.1.weight"},
+         {"head.bias", "mlp_head.1.bias"}});
+  } else if (has("linear_head.1.weight")) {
+    add({{"fc_norm.weight", "linear_head.0.weight"},
+         {"fc_norm.bias", "linear_head.0.bias"},
+         {"head.weight", "linear_head.1.weight"},
+         {"head.bias", "linear_head.1.bias"}});
+  } else if (has("linear_head.weight")) {
+    add({{"head.weight", "linear_head.weight"}, {"head.bias", "linear_head.bias"}});
+  } else {
+    add({{"head.weight", "mlp_head.weight"}, {"head.bias", "mlp_head.bias"}});
+  }
+  return NameTable("", std::move(rules));
+}
+
+}  // namespace detail
+
+[[nodiscard]] inline bool is_lucidrains(const NamedTensors& tensors) {
+  return tensors.contains("to_patch_embedding.1.weight") &&
+         tensors.contains("transformer.layers.0.0.norm.weight");
+}
+
+[[nodiscard]] inline Checkpoint open_lucidrains(CheckpointFiles files, const LoadOptions& options) {
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "lucidrains"};
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  checkpoint.names = detail::lucidrains_names(tensors);
+  checkpoint.unused = {"cls_token"};  // of no rows in the newest releases with pool='mean'
+  checkpoint.stage_names = {{"forward_features", "transformer_output"}};
+  const TensorShapes shapes(tensors, checkpoint.names);
+
+  ViTConfig& c = checkpoint.config;
+  const bool simple = !tensors.contains("pos_embedding");
+  c.architecture = simple ? "SimpleViT" : "ViT";
+  c.norm_eps = 1e-5;
+  c.position_rule = PositionRule::timm;
+  c.sincos_positions = simple;
+  if (simple) c.positions = PositionCoverage::none;
+  checkpoint.because = {{"architecture", "the tensors' names"},
+                        {"norm_eps", "torch's default"},
+                        {"activation", "torch's default"},
+                        {"heads", "heads of 64, vit-pytorch's default"},
+                        {"pooling", "vit-pytorch's default"}};
+  const Index inner =
+      shapes.quotient("blocks.0.attn.qkv.weight", 3 * shapes.quotient("blocks.0.norm1.weight", 1));
+  c.heads = !shapes.has("blocks.0.attn.proj.weight") ? 1 : inner % 64 == 0 ? inner / 64 : 0;
+  c.pooling = simple || !shapes.has("cls_token") ? Pooling::avg : Pooling::token;
+  bool image_known = false;
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  if (const Json* args = file ? json_find(file->json, "model_args") : nullptr) {
+    if (const auto heads = json_get_if<Index>(*args, "heads", file->path)) {
+      c.heads = *heads;
+      checkpoint.because["heads"] = file->path;
+    }
+    if (const auto pool = json_get_if<std::string>(*args, "pool", file->path)) {
+      if (*pool != "cls" && *pool != "mean")
+        fail(file->path, "'pool' is '" + *pool + "', expected cls or mean");
+      c.pooling = *pool == "cls" ? Pooling::token : Pooling::avg;
+      checkpoint.because["pooling"] = file->path;
+    }
+    if (const Json* size = json_find(*args, "image_size")) {
+      set_image_size(*size, "image_size", file->path, c);
+      image_known = true;
+    }
+  }
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because["heads"] = "asked for";
+  }
+  if (c.heads == 0)
+    fail(checkpoint.path(),
+         "no config.json beside it tells the number of heads; name it with --heads");
+  if (simple && !image_known && options.image_height > 0) {
+    c.image_height = options.image_height;
+    c.image_width = options.image_width;
+  }
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  c.pool_includes_prefix = c.pooling == Pooling::avg;
+  apply_options(options, checkpoint);
+  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
+                       {"crop_mode", "squash"},
+                       {"crop_pct", 1.0},
+                       {"interpolation", "bilinear"},
+                       {"mean", {0.5, 0.5, 0.5}},
+                       {"std", {0.5, 0.5, 0.5}}};
+  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.because["preprocess"] = "a guess: vit-pytorch leaves it to its users";
+  settle_labels({}, "", checkpoint);
+  return checkpoint;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP
