@@ -6,6 +6,7 @@
 #include <vitrail/checkpoints/file_parameters.hpp>
 #include <vitrail/models/classifier.hpp>
 #include <vitrail/ops/resample_patch.hpp>
+#include <vitrail/runtime/abi_check.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -37,6 +38,7 @@ template <Scalar T>
 template <Scalar T>
 [[nodiscard]] ViT<T> load_vit(const Checkpoint& checkpoint, const LoadOptions& options,
                               std::vector<std::string>* surplus = nullptr) {
+  check_abi();
   SerialExecutor serial;
   Executor& executor = options.executor == nullptr ? serial : *options.executor;
   FileParameters<T> parameters(checkpoint, options.precision, executor);
