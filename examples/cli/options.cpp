@@ -26,6 +26,7 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   options.architecture = architecture;
   options.heads = heads;
   options.pad_to_patch = pad;
+  options.patch_size = patch;
   options.lenient = lenient;
   if (!size.empty()) std::tie(options.image_height, options.image_width) = parse_size(size);
   if (precision == "bf16") options.precision = vitrail::Precision::bf16;
@@ -68,6 +69,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
           return error.what();
         }
       });
+  command
+      .add_option("--patch", options.patch,
+                  "Patch size other than the checkpoint's own; the kernel is resized (FlexiViT)")
+      ->check(CLI::Range(1, 256));
   command.add_flag("--pad", options.pad,
                    "Pad a size that the patch does not divide with zeros, instead of refusing it");
   add_threads_option(command, options.threads);

@@ -15,6 +15,7 @@ struct ModelOptions {
   std::string architecture;
   vitrail::Index heads = 0;
   std::string size;
+  vitrail::Index patch = 0;
   int threads = 0;
   std::string precision = "f32";
   std::string position_rule;

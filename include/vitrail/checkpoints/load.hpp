@@ -5,17 +5,35 @@
 #include <vitrail/checkpoints/detect.hpp>
 #include <vitrail/checkpoints/file_parameters.hpp>
 #include <vitrail/models/classifier.hpp>
+#include <vitrail/ops/resample_patch.hpp>
+#include <vitrail/runtime/abi_check.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Refuses tensors that no module asked for, or hands their names out; then sets the size asked
-/// for.
-template <class Model>
-void finish_loading(const Checkpoint& checkpoint, const LoadOptions& options,
-                    std::vector<std::string> left, std::vector<std::string>* surplus,
-                    Model& model) {
+/// Gives `vit` the checkpoint's patch kernel for patches of P x P: by timm's rule, for google's npz
+/// by theirs.
+template <Scalar T>
+[[gnu::cold]] void resize_patches(const ViTConfig& c, Index P, FileParameters<T>& parameters,
+                                  const LoadOptions& options, Executor& executor, ViT<T>& vit) {
+  const Tensor<T, 1> stored = parameters.tensor(
+      "patch_embed.proj.weight", {c.embed_dim, c.channels, c.patch_height, c.patch_width});
+  Tensor<T, 4> kernel({c.embed_dim, c.channels, P, P});
+  const bool google =
+      c.position_rule == PositionRule::google || c.position_rule == PositionRule::timm_npz;
+  resample_patch_kernels<T>(
+      {stored.data(), {c.embed_dim, c.channels, c.patch_height, c.patch_width}}, kernel.view(),
+      google ? PositionRule::timm_npz : PositionRule::timm);
+  vit.set_patch_kernel(PackedMatrix<T>::pack({kernel.data(), {c.embed_dim, c.channels * P * P}},
+                                             options.precision, executor),
+                       P);
+}
+
+/// Refuses tensors that no module asked for, or hands their names out.
+[[gnu::cold]] inline void settle_surplus(const Checkpoint& checkpoint, const LoadOptions& options,
+                                         std::vector<std::string> left,
+                                         std::vector<std::string>* surplus) {
   if (!left.empty() && !options.lenient) {
     fail(checkpoint.path(),
          "'" + left.front() + "' and " + std::to_string(left.size() - 1) +
@@ -23,6 +41,11 @@ void finish_loading(const Checkpoint& checkpoint, const LoadOptions& options,
   }
   if (surplus != nullptr) *surplus = std::move(left);
   checkpoint.files.tensors.check_size();
+}
+
+/// The size asked for, where it is not the checkpoint's own.
+template <class Model>
+void set_size(const Checkpoint& checkpoint, const LoadOptions& options, Model& model) {
   const Index H = options.image_height > 0 ? options.image_height : checkpoint.config.image_height;
   const Index W = options.image_width > 0 ? options.image_width : checkpoint.config.image_width;
   if (H != checkpoint.config.image_height || W != checkpoint.config.image_width)
@@ -31,34 +54,42 @@ void finish_loading(const Checkpoint& checkpoint, const LoadOptions& options,
 
 }  // namespace detail
 
-/// The model of an opened checkpoint, in float or in double. `surplus` receives the tensors that it
-/// does not use; without it, or unless `options.lenient`, such a tensor is an Error. Throws Error
-/// for missing and mis-shaped tensors too.
-template <Scalar T>
-[[nodiscard]] VisionModel<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
-                                        std::vector<std::string>* surplus = nullptr) {
-  SerialExecutor serial;
-  FileParameters<T> parameters(checkpoint, options.precision,
-                               options.executor == nullptr ? serial : *options.executor);
-  VisionModel<T> model =
-      checkpoint.swin
-          ? VisionModel<T>(Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters))
-          : VisionModel<T>(ViT<T>::load(checkpoint.config, parameters));
-  detail::finish_loading(checkpoint, options, parameters.surplus(), surplus, model);
-  return model;
-}
-
-/// The same for whoever needs a plain ViT. Throws Error when the checkpoint holds another model.
+/// The plain ViT of an opened checkpoint, in float or in double. `surplus` receives the tensors
+/// that it does not use; without it, or unless `options.lenient`, such a tensor is an Error. Throws
+/// Error for missing and mis-shaped tensors too, and when the checkpoint holds another model.
 template <Scalar T>
 [[nodiscard]] ViT<T> load_vit(const Checkpoint& checkpoint, const LoadOptions& options,
                               std::vector<std::string>* surplus = nullptr) {
+  check_abi();
   if (checkpoint.swin) fail(checkpoint.path(), "holds a Swin, expected a Vision Transformer");
+  SerialExecutor serial;
+  Executor& executor = options.executor == nullptr ? serial : *options.executor;
+  FileParameters<T> parameters(checkpoint, options.precision, executor);
+  ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
+  detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
+  const Index P = options.patch_size;
+  if (P > 0 && (P != checkpoint.config.patch_height || P != checkpoint.config.patch_width)) {
+    detail::resize_patches<T>(checkpoint.config, P, parameters, options, executor, vit);
+  }
+  detail::set_size(checkpoint, options, vit);
+  return vit;
+}
+
+/// The model of an opened checkpoint, whatever it is; the rest as in load_vit.
+template <Scalar T>
+[[nodiscard]] VisionModel<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
+                                        std::vector<std::string>* surplus = nullptr) {
+  if (!checkpoint.swin) return load_vit<T>(checkpoint, options, surplus);
+  check_abi();
+  if (options.patch_size > 0)
+    fail(checkpoint.path(), "holds a Swin, whose patches cannot be resized");
   SerialExecutor serial;
   FileParameters<T> parameters(checkpoint, options.precision,
                                options.executor == nullptr ? serial : *options.executor);
-  ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
-  detail::finish_loading(checkpoint, options, parameters.surplus(), surplus, vit);
-  return vit;
+  Swin<T> swin = Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters);
+  detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
+  detail::set_size(checkpoint, options, swin);
+  return swin;
 }
 
 /// How the model of `checkpoint` wants its pictures, at the size asked for. Throws Error when

@@ -19,6 +19,7 @@ struct LoadOptions {
   Index heads = 0;                       // A, where nothing else tells it
   Index image_height = 0;                // pixels; 0: as the checkpoint was trained
   Index image_width = 0;
+  Index patch_size = 0;  // P; other than the checkpoint's own: the kernel is resized (FlexiViT)
   bool pad_to_patch = false;  // pad pictures with zeros to a multiple of the patch
   Fidelity fidelity = Fidelity::timm;
   std::optional<PositionRule> position_rule = {};

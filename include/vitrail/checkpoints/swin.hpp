@@ -171,10 +171,10 @@ inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
 [[nodiscard]] inline Checkpoint open_swin(CheckpointFiles files, const LoadOptions& options) {
   using detail::SwinDialect;
   const detail::SwinFile kind = *detail::swin_file(files.tensors);
-  Checkpoint checkpoint{.files = std::move(files)};
-  checkpoint.publisher = kind.dialect == SwinDialect::timm          ? "timm"
-                         : kind.dialect == SwinDialect::huggingface ? "Hugging Face"
-                                                                    : "Microsoft";
+  const char* publisher = kind.dialect == SwinDialect::timm          ? "timm"
+                          : kind.dialect == SwinDialect::huggingface ? "Hugging Face"
+                                                                     : "Microsoft";
+  Checkpoint checkpoint{.files = std::move(files), .publisher = publisher};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::swin_names(tensors, kind);
   checkpoint.unused = {"*.relative_position_index", "*.attn_mask"};

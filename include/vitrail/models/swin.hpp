@@ -60,6 +60,13 @@ class Swin {
   [[nodiscard]] const ViTConfig& config() const { return config_; }
   /// Throws Error for pictures of H x W that the patch does not divide (unless pad_to_patch).
   void check_size(Index H, Index W) const;
+  /// Tokens of the last stage.
+  [[nodiscard]] Index tokens_for(Index H, Index W) const {
+    Grid map = patch_embed_.grid(H, W);
+    for (std::size_t i = 1; i < stages_.size(); ++i)
+      map = {(map.height + 1) / 2, (map.width + 1) / 2};
+    return map.count();
+  }
   /// One pass, as ViT's. `tokens` of the outputs is (B, tokens of the last stage, embed_dim).
   void forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                const Context& context, Trace* trace = nullptr) const;

@@ -21,6 +21,10 @@ class VisionModel {
     return *vit_;
   }
 
+  /// Tokens that a pass hands out for pictures of H x W: T of a ViT, those of Swin's last stage.
+  [[nodiscard]] Index tokens_for(Index H, Index W) const {
+    return swin_ ? swin_->tokens_for(H, W) : vit_->tokens_for(H, W);
+  }
   /// As ViT's.
   void check_size(Index H, Index W) const {
     return swin_ ? swin_->check_size(H, W) : vit_->check_size(H, W);

@@ -55,6 +55,15 @@ class ViT {
   /// The same model for pictures of H x W, its positions resampled once; the rest is as before.
   void set_image_size(Index H, Index W);
 
+  /// Takes a patch kernel (D, C * P * P) for patches of P x P pixels, resized by whoever calls.
+  /// Positions are resampled to the grid that it makes of a picture.
+  void set_patch_kernel(PackedMatrix<T> kernel, Index P) {
+    VITRAIL_ASSERT(kernel.inputs() == config_.channels * P * P, "set_patch_kernel: not P x P");
+    patch_embed_.proj.weight = std::move(kernel);
+    patch_embed_.patch_height = patch_embed_.patch_width = P;
+    config_.patch_height = config_.patch_width = P;
+  }
+
  private:
   void forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                      const Context& context, Trace* trace) const;

@@ -22,6 +22,30 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// `columns`, rounded up to vectors, cut into panels: as few as possible. Where a vector is a whole
+/// block of the scores they are about equally wide: 64 is 32 + 32, as 48 + 16 would keep fewer
+/// multiply-adds in flight. Else they begin at whole blocks.
+struct PanelSplit {
+  Index count = 0;
+  Index total = 0;  // columns, rounded up
+  Index vector = 1;
+  Index base = 0;   // vectors of a panel
+  Index wider = 0;  // the first so many have one more
+
+  PanelSplit() = default;
+  PanelSplit(const Kernels& kernels, Index columns) : vector(kernels.vector) {
+    const Index vectors = (columns + vector - 1) / vector;
+    total = vectors * vector;
+    count = (vectors + kernels.panel_vectors - 1) / kernels.panel_vectors;
+    base = vector < 16 ? kernels.panel_vectors : vectors / std::max(count, Index{1});
+    wider = vector < 16 ? 0 : vectors - base * count;
+  }
+  [[nodiscard]] Index begin(Index panel) const {
+    return std::min(total, (panel * base + std::min(panel, wider)) * vector);
+  }
+  [[nodiscard]] Index width(Index panel) const { return begin(panel + 1) - begin(panel); }
+};
+
 class TiledAttention {
  public:
   TiledAttention(const Kernels& kernels, const AttentionInput<float>& in, MatrixView<float> out)
@@ -30,6 +54,9 @@ class TiledAttention {
     Tq_ = in.queries();
     Tk_ = in.keys();
     tiles_ = (Tq_ + kernels.tile_rows - 1) / kernels.tile_rows;
+    rows_ = Tq_ / std::max(tiles_, Index{1});
+    key_panels_ = PanelSplit(kernels, Tk_);
+    value_panels_ = PanelSplit(kernels, hd_);
   }
 
   void run(const Context& context) {
@@ -38,15 +65,16 @@ class TiledAttention {
     if (units == 0 || hd_ == 0) return;
     const Index workers = WorkRanges::workers_for(context.executor, units);
     const Workspace::Scope scope(context.workspace);
-    keys_ = context.workspace.matrix<float>(heads, hd_ * to_vectors(Tk_));
-    values_ = context.workspace.matrix<float>(heads, Tk_ * to_vectors(hd_));
+    keys_ = context.workspace.matrix<float>(heads, hd_ * key_panels_.total);
+    values_ = context.workspace.matrix<float>(heads, Tk_ * value_panels_.total);
     states_ = context.workspace.take<int>(heads);
     std::fill_n(states_, heads, 0);
     const Index rows = kernels_.tile_rows;
     const MatrixView<float> queries =
         context.workspace.matrix<float>(workers, rows * to_block(hd_));
     const MatrixView<float> scores = context.workspace.matrix<float>(workers, rows * to_block(Tk_));
-    const MatrixView<float> sums = context.workspace.matrix<float>(workers, rows * width());
+    const MatrixView<float> sums =
+        context.workspace.matrix<float>(workers, rows * kernels_.vector * kernels_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
@@ -58,15 +86,7 @@ class TiledAttention {
   }
 
  private:
-  [[nodiscard]] Index width() const { return kernels_.vector * kernels_.panel_vectors; }
-  [[nodiscard]] Index to_vectors(Index n) const {
-    return (n + kernels_.vector - 1) / kernels_.vector * kernels_.vector;
-  }
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
-  [[nodiscard]] Index vectors_at(Index column, Index columns) const {
-    return std::min(kernels_.panel_vectors, to_vectors(columns - column) / kernels_.vector);
-  }
-
   /// Panels of head `head` (counted over the batch); waits if another thread is at it.
   void ensure_packed(Index head) {
     std::atomic_ref<int> state(states_[head]);  // 0 untouched, 1 being packed, 2 there
@@ -78,20 +98,25 @@ class TiledAttention {
     }
     const Index row = head / in_.heads * Tk_;
     const Index column = head % in_.heads * hd_;
-    for (Index key = 0; key < Tk_; key += width()) {
+    for (Index p = 0; p < key_panels_.count; ++p) {
+      const Index key = key_panels_.begin(p);
+      const Index width = key_panels_.width(p);
       kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_,
-                         &keys_(head, 0) + key * hd_, vectors_at(key, Tk_) * kernels_.vector);
+                         &keys_(head, 0) + key * hd_, width);
     }
-    for (Index d = 0; d < hd_; d += width()) {
+    for (Index p = 0; p < value_panels_.count; ++p) {
+      const Index d = value_panels_.begin(p);
+      const Index width = value_panels_.width(p);
       kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d,
-                         &values_(head, 0) + d * Tk_, vectors_at(d, hd_) * kernels_.vector);
+                         &values_(head, 0) + d * Tk_, width);
     }
     state.store(2, std::memory_order_release);
   }
 
   void run_tile(Index head, Index tile, float* queries, float* scores, float* sums) const {
-    const Index begin = tile * Tq_ / tiles_;
-    const Index rows = (tile + 1) * Tq_ / tiles_ - begin;
+    const Index larger = Tq_ - rows_ * tiles_;  // so many tiles have one row more
+    const Index begin = tile * rows_ + std::min(tile, larger);
+    const Index rows = rows_ + (tile < larger ? 1 : 0);
     const Index padded = padded_tile_rows(rows, kernels_.tile_rows);
     const Index block = padded * 16;  // floats of one block of the tile
     const Index row = head / in_.heads * Tq_ + begin;
@@ -100,9 +125,14 @@ class TiledAttention {
       kernels_.pack_left(LeftFormat::f32, &in_.q(row + std::min(r, rows - 1), column), hd_,
                          reinterpret_cast<std::byte*>(queries + r * 16), block * 4, nullptr);
     }
-    for (Index key = 0; key < Tk_; key += width()) {
-      const Index vectors = vectors_at(key, Tk_);
-      kernels_.f32.tile[vectors][rows]({
+    // The next tile's queries are fetched meanwhile.
+    const bool more = begin + rows < Tq_;
+    const float* const next = &in_.q(more ? row + rows : row, column);
+    for (Index p = 0; p < key_panels_.count; ++p) {
+      const Index key = key_panels_.begin(p);
+      const Index width = key_panels_.width(p);
+      const Index fetched = p * width;
+      kernels_.f32.tile[width / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(queries),
           .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + key * hd_),
           .steps = hd_,
@@ -113,10 +143,10 @@ class TiledAttention {
           .first = true,
           .ahead = nullptr,
           .ahead_lines_per_block = 0,
-          .near = nullptr,
-          .near_stride = 0,
-          .near_rows = 0,
-          .near_rows_per_block = 0,
+          .near = reinterpret_cast<const std::byte*>(next + fetched),
+          .near_stride = in_.q.stride(0) * Index{sizeof(float)},
+          .near_rows = more && fetched < hd_ ? std::min(rows, Tq_ - begin - rows) : 0,
+          .near_rows_per_block = 4,
       });
     }
     float inverse[most_tile_rows];
@@ -125,15 +155,15 @@ class TiledAttention {
       if (in_.bias.data() != nullptr) bias = in_.bias[head % in_.heads][begin + r].data();
       inverse[r] = 1.0F / kernels_.exponentials(scores + r * 16, Tk_, block, in_.scale, bias);
     }
-    for (Index d = 0; d < hd_; d += width()) {
-      const Index vectors = vectors_at(d, hd_);
-      const Index stride = vectors * kernels_.vector;
-      kernels_.f32.tile[vectors][rows]({
+    for (Index p = 0; p < value_panels_.count; ++p) {
+      const Index d = value_panels_.begin(p);
+      const Index width = value_panels_.width(p);
+      kernels_.f32.tile[width / kernels_.vector][rows]({
           .left = reinterpret_cast<const std::byte*>(scores),
           .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + d * Tk_),
           .steps = Tk_,
           .sums = reinterpret_cast<std::byte*>(sums),
-          .row_bytes = stride * 4,
+          .row_bytes = width * 4,
           .vector_bytes = kernels_.vector * 4,
           .first = true,
           .ahead = nullptr,
@@ -143,10 +173,8 @@ class TiledAttention {
           .near_rows = 0,
           .near_rows_per_block = 0,
       });
-      for (Index r = 0; r < rows; ++r) {
-        kernels_.multiply(sums + r * stride, std::min(width(), hd_ - d), inverse[r],
-                          &out_(row + r, column + d));
-      }
+      kernels_.multiply_rows(sums, width, rows, std::min(width, hd_ - d), inverse,
+                             &out_(row, column + d), out_.stride(0));
     }
   }
 
@@ -156,7 +184,10 @@ class TiledAttention {
   Index hd_ = 0;
   Index Tq_ = 0;
   Index Tk_ = 0;
-  Index tiles_ = 0;           // of queries per head
+  Index tiles_ = 0;  // of queries per head
+  Index rows_ = 0;   // of the smaller tiles
+  PanelSplit key_panels_;
+  PanelSplit value_panels_;
   MatrixView<float> keys_;    // (B * A, hd * Tk padded to vectors)
   MatrixView<float> values_;  // (B * A, Tk * hd padded to vectors)
   int* states_ = nullptr;     // (B * A)

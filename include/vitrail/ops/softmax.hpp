@@ -17,8 +17,8 @@ void softmax(std::span<T> row) {
   if constexpr (std::same_as<T, float>) {
     if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
       const auto n = static_cast<Index>(row.size());
-      const float sum = kernels->exponentials(row.data(), n, 16, 1.0F, nullptr);
-      kernels->multiply(row.data(), n, 1.0F / sum, row.data());
+      const float inverse = 1.0F / kernels->exponentials(row.data(), n, 16, 1.0F, nullptr);
+      kernels->multiply_rows(row.data(), n, 1, n, &inverse, row.data(), n);
       return;
     }
   }

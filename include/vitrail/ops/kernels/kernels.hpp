@@ -119,7 +119,9 @@ struct Kernels {
   void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
   /// exp(scale * x + bias - largest) in place, in blocks as above; returns the sum.
   float (*exponentials)(float* x, Index n, Index block, float scale, const float* bias);
-  void (*multiply)(const float* x, Index n, float factor, float* y);
+  /// y[r][i] = x[r][i] * factors[r]; in place when both are the same.
+  void (*multiply_rows)(const float* x, Index stride, Index rows, Index n, const float* factors,
+                        float* y, Index y_stride);
   /// y = activation(x) * gate; `gate` may be null.
   void (*activate)(Activation activation, const float* x, const float* gate, Index n, float* y);
   /// out[k * width + n] = x[n * stride + k] for n < rows and k < columns, zero for rows <= n <

@@ -74,7 +74,7 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
 }
 
 /// The place of element i in a row stored in blocks of 16.
-VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return i / 16 * block + i % 16; }
+VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * block + (i & 15); }
 
 VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArguments& norm, float* y,
                                      Index block) {
@@ -103,30 +103,39 @@ VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArgument
 
 VITRAIL_KERNEL static float exponentials(float* x, Index n, Index block, float scale,
                                          const float* bias) {
-  const Floats factor = broadcast(scale);
+  // With a bias the sums are stored first; without one the scale joins the second loop.
   const Floats lowest = broadcast(-3.4e38F);
+  Floats factor = broadcast(scale);
   Floats most = lowest;
   for (Index i = 0; i < n; i += width) {
     float* at = x + in_blocks(i, block);
     Floats value = multiply(load_first(at, n - i), factor);
-    if (bias != nullptr) value = add(value, load_first(bias + i, n - i));
-    store_first(at, value, n - i);
+    if (bias != nullptr) {
+      value = add(value, load_first(bias + i, n - i));
+      store_first(at, value, n - i);
+    }
     most = larger(most, select_first(value, lowest, n - i));
   }
+  if (bias != nullptr) factor = broadcast(1.0F);
   const Floats largest = broadcast(largest_of(most));
   Floats total = broadcast(0.0F);
   for (Index i = 0; i < n; i += width) {
     float* at = x + in_blocks(i, block);
-    const Floats value = keep_first(exponential(subtract(load_first(at, n - i), largest)), n - i);
+    const Floats below = subtract(multiply(load_first(at, n - i), factor), largest);
+    const Floats value = keep_first(exponential(below), n - i);
     store_first(at, value, n - i);
     total = add(total, value);
   }
   return sum_of(total);
 }
 
-VITRAIL_KERNEL static void multiply_row(const float* x, Index n, float factor, float* y) {
-  for (Index i = 0; i < n; i += width) {
-    store_first(y + i, multiply(load_first(x + i, n - i), broadcast(factor)), n - i);
+VITRAIL_KERNEL static void multiply_rows(const float* x, Index stride, Index rows, Index n,
+                                         const float* factors, float* y, Index y_stride) {
+  for (Index r = 0; r < rows; ++r, x += stride, y += y_stride) {
+    const Floats factor = broadcast(factors[r]);
+    for (Index i = 0; i < n; i += width) {
+      store_first(y + i, multiply(load_first(x + i, n - i), factor), n - i);
+    }
   }
 }
 

@@ -36,7 +36,7 @@ inline Kernels common_table(CpuLevel level) {
   k.pack_left = pack_left;
   k.normalize = normalize;
   k.exponentials = exponentials;
-  k.multiply = multiply_row;
+  k.multiply_rows = multiply_rows;
   k.activate = activate_row;
   k.transpose = transpose;
   k.copy_rows = copy_rows;

@@ -1,0 +1,146 @@
+// vitrail bench: how fast a model runs here, and how much of this machine that is.
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <vitrail/models/random_parameters.hpp>
+#include <vitrail/ops/peak.hpp>
+#include <vitrail/vitrail.hpp>
+
+#include "commands.hpp"
+#include "options.hpp"
+
+namespace {
+
+using namespace vitrail;
+
+struct BenchOptions {
+  ModelOptions model;
+  std::string preset = "vit_base_patch16_224";
+  Index batch = 1;
+  double seconds = 3;
+  bool json = false;
+};
+
+/// Floating-point operations of one picture's products and attention; norms and activations are not
+/// counted.
+double operations(const ViTConfig& c, Index T) {
+  const auto product = [](Index M, Index K, Index N) {
+    return 2.0 * static_cast<double>(M) * static_cast<double>(K) * static_cast<double>(N);
+  };
+  const Index inner = c.heads * c.head_dim;
+  const Index patches = T - c.prefix_tokens();
+  const double block = product(T, c.embed_dim, 3 * inner) + 2 * product(T, inner, T) +
+                       product(T, inner, c.embed_dim) +
+                       product(T, c.embed_dim, c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden) +
+                       product(T, c.mlp_hidden, c.embed_dim);
+  return product(patches, c.channels * c.patch_height * c.patch_width, c.embed_dim) +
+         static_cast<double>(c.depth) * block + product(1, c.feature_dim(), c.classes);
+}
+
+ViT<float> bench_model(const BenchOptions& options, Executor& executor) {
+  LoadOptions load_options = options.model.load_options();
+  load_options.executor = &executor;
+  if (!options.model.path.empty())
+    return load_vit<float>(open_checkpoint(options.model.path, load_options), load_options);
+  const Preset& preset = detail::timm_preset(options.preset, "--preset");
+  RandomParameters<float> parameters(1, load_options.precision, executor);
+  ViT<float> vit = ViT<float>::load(make_config(preset, options.preset), parameters);
+  if (load_options.image_height > 0)
+    vit.set_image_size(load_options.image_height, load_options.image_width);
+  return vit;
+}
+
+int bench(const BenchOptions& options) {
+  const std::unique_ptr<Executor> executor = make_executor(options.model.threads);
+  Stopwatch watch;
+  const ViT<float> vit = bench_model(options, *executor);
+  const double load_ms = watch.lap();
+  const ViTConfig& c = vit.config();
+  Tensor<float, 4> pixels({options.batch, c.channels, c.image_height, c.image_width});
+  for (Index i = 0; i < pixels.count(); ++i)
+    pixels.data()[i] = static_cast<float>(i * 37 % 255) / 127.5F - 1.0F;
+  Tensor<float, 2> features({options.batch, c.feature_dim()});
+  Tensor<float, 2> logits({options.batch, c.classes});
+  Workspace workspace;
+  const Context context{*executor, workspace};
+  const ViTOutputs<float> out{.logits = logits, .features = features};
+  vit.forward(pixels, out, context);  // sizes the workspace, warms the caches
+
+  std::vector<double> times;
+  double peak = 0;
+  double spent = 0;
+  while (spent < options.seconds * 1000 || times.size() < 5) {
+    watch.lap();
+    vit.forward(pixels, out, context);
+    times.push_back(watch.lap());
+    spent += times.back();
+    // The peak is measured between the passes, so that both see the machine at the same speed.
+    if (times.size() % 8 == 1)
+      peak = std::max(peak, measure_peak(options.model.load_options().precision, 0.02));
+  }
+  std::sort(times.begin(), times.end());
+  const double median_ms = times[times.size() / 2];
+  const double min_ms = times.front();
+  const double count = static_cast<double>(options.batch);
+  const double gflops =
+      operations(c, vit.tokens_for(c.image_height, c.image_width)) * count / median_ms / 1e6;
+  const double peak_gflops = peak / 1e9 * executor->concurrency();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double rss_mib = static_cast<double>(usage.ru_maxrss) / 1024;
+
+  if (!options.json) {
+    std::printf("%s, %lld x %lld, batch %lld, %d threads, %s\n", c.architecture.c_str(),
+                static_cast<long long>(c.image_height), static_cast<long long>(c.image_width),
+                static_cast<long long>(options.batch), executor->concurrency(),
+                options.model.precision.c_str());
+    std::printf(
+        "  load         %8.1f ms\n  median       %8.2f ms of %zu passes\n  least        %8.2f ms\n",
+        load_ms, median_ms, times.size(), min_ms);
+    std::printf(
+        "  pictures/s   %8.2f\n  GFLOP/s      %8.1f, %.0f %% of the %.1f that the cores reach in "
+        "multiply-adds alone\n",
+        1000 * count / median_ms, gflops, peak_gflops > 0 ? 100 * gflops / peak_gflops : 0.0,
+        peak_gflops);
+    std::printf("  peak memory  %8.1f MiB\n", rss_mib);
+    return 0;
+  }
+  const Json object = {{"model", c.architecture},
+                       {"batch", options.batch},
+                       {"threads", executor->concurrency()},
+                       {"precision", options.model.precision},
+                       {"load_ms", load_ms},
+                       {"median_ms", median_ms},
+                       {"min_ms", min_ms},
+                       {"images_per_s", 1000 * count / median_ms},
+                       {"gflops", gflops},
+                       {"peak_gflops", peak_gflops},
+                       {"rss_mib", rss_mib}};
+  std::cout << object.dump() << '\n';
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* command = app.add_subcommand(
+      "bench", "How fast a model runs here, and how much of this machine that is");
+  add_model_options(*command, options->model, false);
+  command->get_option("--model")->description("A checkpoint, instead of a preset");
+  command->add_option("--preset", options->preset, "A published architecture with random weights")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Pictures in one pass")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--seconds", options->seconds, "How long to repeat")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  command->add_flag(
+      "--json", options->json,
+      "One JSON object, with median_ms, min_ms, images_per_s, gflops, peak_gflops, rss_mib");
+  command->callback([options, &exit_code] { exit_code = bench(*options); });
+}
