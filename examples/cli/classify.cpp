@@ -82,7 +82,7 @@ int classify(const ClassifyOptions& options) {
   Stopwatch watch;
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
   const PreprocessConfig preprocess_config = preprocess_for(checkpoint, load_options);
-  const ViT<float> vit = load_vit<float>(checkpoint, load_options);
+  const VisionModel<float> vit = load_model<float>(checkpoint, load_options);
   const double load_ms = watch.lap();
   const Index classes = vit.config().classes;
   if (classes == 0)

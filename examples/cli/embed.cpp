@@ -26,7 +26,7 @@ int embed(const EmbedOptions& options) {
   load_options.executor = executor.get();
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
   const PreprocessConfig preprocess_config = preprocess_for(checkpoint, load_options);
-  const ViT<float> vit = load_vit<float>(checkpoint, load_options);
+  const VisionModel<float> vit = load_model<float>(checkpoint, load_options);
 
   Workspace workspace;
   const Context context{*executor, workspace};

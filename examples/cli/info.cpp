@@ -79,7 +79,7 @@ int info(const InfoOptions& options) {
        "preprocess");
 
   std::vector<std::string> surplus;
-  (void)load_vit<float>(checkpoint, load_options, &surplus);
+  (void)load_model<float>(checkpoint, load_options, &surplus);
   for (const std::string& name : surplus) line("ignored", name);
   for (const auto& [name, reason] : checkpoint.files.tensors.unreadable())
     line("unreadable", name + " " + reason);

@@ -28,7 +28,7 @@ int run(const RunOptions& options) {
   }
   const Tensor<float, 4> pixels = view.to<float, 4>();
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
-  const auto model = load_model<float>(checkpoint, load_options);
+  const VisionModel<float> model = load_model<float>(checkpoint, load_options);
   Workspace workspace;
   Trace trace;
   model.forward(pixels, {}, {*executor, workspace}, &trace);

@@ -11,6 +11,7 @@
 #include <vitrail/checkpoints/name_table.hpp>
 #include <vitrail/checkpoints/options.hpp>
 #include <vitrail/image/preprocess.hpp>
+#include <vitrail/models/swin_config.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -22,13 +23,14 @@ enum class StagePart {
   register_rows,   // (B, registers, D)
   patch_rows,      // (B, N, D)
   class_and_mean,  // (B, 2D): the class token beside the mean of the patches
+  flat_grid,       // (B, h, w, D) as (B, h * w, D)
   unit_length,     // each row divided by its Euclidean length
   unbatched        // without its first extent, which is 1
 };
 
 /// How a publisher's tools call one of our stages: {"forward_features", "last_hidden_state"}. `{}`
-/// and {-1} stand for a number in our name. A stage may have several such names; one that has none
-/// keeps ours.
+/// and {-1}, {+1} stand for a number in our name, `*` for the rest of it. A stage may have several
+/// such names; one that has none keeps ours.
 struct StageName {
   std::string ours;
   std::string theirs;
@@ -40,6 +42,7 @@ struct Checkpoint {
   std::string publisher;  // "timm", "Hugging Face", ...
   NameTable names = {};
   ViTConfig config = {};
+  std::optional<SwinConfig> swin = {};              // a Swin; `config` is then its last stage
   std::optional<PreprocessConfig> preprocess = {};  // nothing: neither a config nor a table tells
   std::vector<std::string> labels = {};             // (K), or empty
   std::vector<StageName> stage_names = {};          // the ones that differ from ours

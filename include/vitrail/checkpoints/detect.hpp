@@ -8,6 +8,7 @@
 #include <vitrail/checkpoints/huggingface_clip.hpp>
 #include <vitrail/checkpoints/lucidrains.hpp>
 #include <vitrail/checkpoints/meta.hpp>
+#include <vitrail/checkpoints/swin.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
 
@@ -26,6 +27,7 @@ inline constexpr Publisher publishers[] = {
     {"google-research", is_google, open_google},
     {"torchvision", is_torchvision, open_torchvision},
     {"CLIP", is_clip, open_clip},
+    {"Swin", is_swin, open_swin},
     {"lucidrains", is_lucidrains, open_lucidrains}};
 
 /// Opens a folder or a file and settles everything but the weights' values. Throws Error when no

@@ -30,20 +30,10 @@ template <Scalar T>
                        P);
 }
 
-}  // namespace detail
-
-/// The model of an opened checkpoint, in float or in double. `surplus` receives the tensors that it
-/// does not use; without it, or unless `options.lenient`, such a tensor is an Error. Throws Error
-/// for missing and mis-shaped tensors too.
-template <Scalar T>
-[[nodiscard]] ViT<T> load_vit(const Checkpoint& checkpoint, const LoadOptions& options,
-                              std::vector<std::string>* surplus = nullptr) {
-  check_abi();
-  SerialExecutor serial;
-  Executor& executor = options.executor == nullptr ? serial : *options.executor;
-  FileParameters<T> parameters(checkpoint, options.precision, executor);
-  ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
-  std::vector<std::string> left = parameters.surplus();
+/// Refuses tensors that no module asked for, or hands their names out.
+[[gnu::cold]] inline void settle_surplus(const Checkpoint& checkpoint, const LoadOptions& options,
+                                         std::vector<std::string> left,
+                                         std::vector<std::string>* surplus) {
   if (!left.empty() && !options.lenient) {
     fail(checkpoint.path(),
          "'" + left.front() + "' and " + std::to_string(left.size() - 1) +
@@ -51,21 +41,55 @@ template <Scalar T>
   }
   if (surplus != nullptr) *surplus = std::move(left);
   checkpoint.files.tensors.check_size();
+}
+
+/// The size asked for, where it is not the checkpoint's own.
+template <class Model>
+void set_size(const Checkpoint& checkpoint, const LoadOptions& options, Model& model) {
+  const Index H = options.image_height > 0 ? options.image_height : checkpoint.config.image_height;
+  const Index W = options.image_width > 0 ? options.image_width : checkpoint.config.image_width;
+  if (H != checkpoint.config.image_height || W != checkpoint.config.image_width)
+    model.set_image_size(H, W);
+}
+
+}  // namespace detail
+
+/// The plain ViT of an opened checkpoint, in float or in double. `surplus` receives the tensors
+/// that it does not use; without it, or unless `options.lenient`, such a tensor is an Error. Throws
+/// Error for missing and mis-shaped tensors too, and when the checkpoint holds another model.
+template <Scalar T>
+[[nodiscard]] ViT<T> load_vit(const Checkpoint& checkpoint, const LoadOptions& options,
+                              std::vector<std::string>* surplus = nullptr) {
+  check_abi();
+  if (checkpoint.swin) fail(checkpoint.path(), "holds a Swin, expected a Vision Transformer");
+  SerialExecutor serial;
+  Executor& executor = options.executor == nullptr ? serial : *options.executor;
+  FileParameters<T> parameters(checkpoint, options.precision, executor);
+  ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
+  detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
   const Index P = options.patch_size;
   if (P > 0 && (P != checkpoint.config.patch_height || P != checkpoint.config.patch_width)) {
     detail::resize_patches<T>(checkpoint.config, P, parameters, options, executor, vit);
   }
-  const Index H = options.image_height > 0 ? options.image_height : checkpoint.config.image_height;
-  const Index W = options.image_width > 0 ? options.image_width : checkpoint.config.image_width;
-  if (H != checkpoint.config.image_height || W != checkpoint.config.image_width)
-    vit.set_image_size(H, W);
+  detail::set_size(checkpoint, options, vit);
   return vit;
 }
 
+/// The model of an opened checkpoint, whatever it is; the rest as in load_vit.
 template <Scalar T>
-[[nodiscard]] ViT<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
-                                std::vector<std::string>* surplus = nullptr) {
-  return load_vit<T>(checkpoint, options, surplus);
+[[nodiscard]] VisionModel<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
+                                        std::vector<std::string>* surplus = nullptr) {
+  if (!checkpoint.swin) return load_vit<T>(checkpoint, options, surplus);
+  check_abi();
+  if (options.patch_size > 0)
+    fail(checkpoint.path(), "holds a Swin, whose patches cannot be resized");
+  SerialExecutor serial;
+  FileParameters<T> parameters(checkpoint, options.precision,
+                               options.executor == nullptr ? serial : *options.executor);
+  Swin<T> swin = Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters);
+  detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
+  detail::set_size(checkpoint, options, swin);
+  return swin;
 }
 
 /// How the model of `checkpoint` wants its pictures, at the size asked for. Throws Error when
@@ -86,7 +110,7 @@ template <Scalar T>
 [[nodiscard]] inline Classifier load(const std::string& path, const LoadOptions& options = {}) {
   const Checkpoint checkpoint = open_checkpoint(path, options);
   PreprocessConfig preprocess = preprocess_for(checkpoint, options);
-  return {load_vit<float>(checkpoint, options), std::move(preprocess), checkpoint.labels};
+  return {load_model<float>(checkpoint, options), std::move(preprocess), checkpoint.labels};
 }
 
 VITRAIL_END_NAMESPACE

@@ -76,6 +76,10 @@ namespace detail {
       return token_rows(stage, prefix - c.register_tokens, prefix, false);
     case StagePart::patch_rows: return token_rows(stage, prefix, stage.shape()[1], false);
     case StagePart::class_and_mean: return class_and_mean(stage, prefix);
+    case StagePart::flat_grid: {
+      const Shape& s = stage.shape();
+      return reshaped(stage, {s[0], s[1] * s[2], s[3]});
+    }
     case StagePart::unit_length: return unit_length(stage);
     case StagePart::unbatched:
       return reshaped(stage, Shape(std::span(stage.shape().begin() + 1, stage.shape().end())));
@@ -87,6 +91,11 @@ namespace detail {
 /// The publisher's name by one rule, or "" when the rule is not about `ours`. {-1} of stage 0
 /// gives "" too.
 [[nodiscard]] inline std::string renamed_stage(const StageName& rule, std::string_view ours) {
+  if (rule.ours.ends_with('*')) {
+    const std::size_t stem = rule.ours.size() - 1;
+    if (!ours.starts_with(std::string_view(rule.ours).substr(0, stem))) return "";
+    return rule.theirs.substr(0, rule.theirs.size() - 1) + std::string(ours.substr(stem));
+  }
   const std::size_t at = rule.ours.find("{}");
   if (at == std::string::npos) return rule.ours == ours ? rule.theirs : std::string();
   const std::string stem = rule.ours.substr(0, at);
@@ -99,6 +108,8 @@ namespace detail {
   const int value = std::stoi(std::string(number));
   if (const auto same = theirs.find("{}"); same != std::string::npos)
     return theirs.replace(same, 2, number);
+  if (const auto after = theirs.find("{+1}"); after != std::string::npos)
+    return theirs.replace(after, 4, std::to_string(value + 1));
   if (const auto before = theirs.find("{-1}"); before != std::string::npos)
     return value == 0 ? "" : theirs.replace(before, 4, std::to_string(value - 1));
   return theirs;

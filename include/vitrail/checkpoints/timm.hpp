@@ -49,8 +49,9 @@ inline bool read_timm_config(const ConfigFile& file, Checkpoint& checkpoint) {
     set_image_size(*size, "img_size", where, c);
     image_known = true;
   }
-  if (const auto heads = json_get_if<Index>(*args, "num_heads", where)) {
-    c.heads = *heads;
+  const Json* heads = json_find(*args, "num_heads");
+  if (heads != nullptr && !heads->is_array()) {  // Swin has an array of them, and tables that tell
+    c.heads = json_as<Index>(*heads, "num_heads", where);
     checkpoint.because["heads"] = where;
   }
   if (const auto pool = json_get_if<std::string>(*args, "global_pool", where)) {

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <numeric>
 #include <vitrail/image/preprocess.hpp>
-#include <vitrail/models/vision_transformer.hpp>
+#include <vitrail/models/vision_model.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -42,11 +42,13 @@ struct Prediction {
 /// is borrowed from a pool inside and kept for the next call.
 class Classifier {
  public:
-  Classifier(ViT<float> vit, PreprocessConfig preprocess, std::vector<std::string> labels)
-      : vit_(std::move(vit)), preprocess_(std::move(preprocess)), labels_(std::move(labels)) {}
+  Classifier(VisionModel<float> model, PreprocessConfig preprocess, std::vector<std::string> labels)
+      : model_(std::move(model)), preprocess_(std::move(preprocess)), labels_(std::move(labels)) {}
 
-  [[nodiscard]] const ViT<float>& vit() const { return vit_; }
-  [[nodiscard]] const ViTConfig& config() const { return vit_.config(); }
+  [[nodiscard]] const VisionModel<float>& model() const { return model_; }
+  /// Throws Error when the model is no plain Vision Transformer.
+  [[nodiscard]] const ViT<float>& vit() const { return model_.vit(); }
+  [[nodiscard]] const ViTConfig& config() const { return model_.config(); }
   [[nodiscard]] const PreprocessConfig& preprocess_config() const { return preprocess_; }
   [[nodiscard]] const std::vector<std::string>& labels() const { return labels_; }
 
@@ -128,11 +130,11 @@ class Classifier {
                    ? view
                    : view.slice(static_cast<Index>(begin), static_cast<Index>(begin + step));
       };
-      vit_.forward(pixels, {.logits = rows(out.logits), .features = rows(out.features)}, context);
+      model_.forward(pixels, {.logits = rows(out.logits), .features = rows(out.features)}, context);
     }
   }
 
-  ViT<float> vit_;
+  VisionModel<float> model_;
   PreprocessConfig preprocess_;
   std::vector<std::string> labels_;
   std::unique_ptr<WorkspacePool> workspaces_ = std::make_unique<WorkspacePool>();

@@ -1,0 +1,48 @@
+// Whatever a checkpoint holds, a ViT or a Swin, behind one face.
+#ifndef VITRAIL_MODELS_VISION_MODEL_HPP
+#define VITRAIL_MODELS_VISION_MODEL_HPP
+
+#include <vitrail/models/swin.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+/// Immutable after load: share one between threads, each with its own Context.
+template <Scalar T>
+class VisionModel {
+ public:
+  VisionModel(ViT<T> vit) : vit_(std::move(vit)) {}      // NOLINT(google-explicit-constructor)
+  VisionModel(Swin<T> swin) : swin_(std::move(swin)) {}  // NOLINT(google-explicit-constructor)
+
+  /// What both have: picture and patch size, classes, width of the features, eps, activation.
+  [[nodiscard]] const ViTConfig& config() const { return swin_ ? swin_->config() : vit_->config(); }
+  /// The ViT. Throws Error when this is none.
+  [[nodiscard]] const ViT<T>& vit() const {
+    if (!vit_) fail(config().architecture, "is no plain Vision Transformer");
+    return *vit_;
+  }
+
+  /// Tokens that a pass hands out for pictures of H x W: T of a ViT, those of Swin's last stage.
+  [[nodiscard]] Index tokens_for(Index H, Index W) const {
+    return swin_ ? swin_->tokens_for(H, W) : vit_->tokens_for(H, W);
+  }
+  /// As ViT's.
+  void check_size(Index H, Index W) const {
+    return swin_ ? swin_->check_size(H, W) : vit_->check_size(H, W);
+  }
+  void set_image_size(Index H, Index W) {
+    return swin_ ? swin_->set_image_size(H, W) : vit_->set_image_size(H, W);
+  }
+  void forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+               const Context& context, Trace* trace = nullptr) const {
+    if (swin_) return swin_->forward(pixels, out, context, trace);
+    vit_->forward(pixels, out, context, trace);
+  }
+
+ private:
+  std::optional<ViT<T>> vit_;
+  std::optional<Swin<T>> swin_;
+};
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_MODELS_VISION_MODEL_HPP
