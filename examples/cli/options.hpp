@@ -22,6 +22,7 @@ struct ModelOptions {
   std::string gelu;
   double eps = -1;
   std::string fidelity = "timm";
+  std::string group;
   bool pad = false;
   bool lenient = false;
 

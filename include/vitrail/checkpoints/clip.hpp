@@ -24,7 +24,8 @@ namespace detail {
 }
 
 /// `norm_after_pooling`: open_clip's final_ln_after_pool.
-[[nodiscard]] inline NameTable clip_names(const std::string& prefix, bool norm_after_pooling) {
+[[nodiscard, gnu::cold]] inline NameTable clip_names(const std::string& prefix,
+                                                     bool norm_after_pooling) {
   std::vector<NameRule> rules = {
       {"cls_token", "~class_embedding"},
       {"pos_embed", "~positional_embedding"},
@@ -63,7 +64,7 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 }
 
 /// What open_clip_config.json's vision_cfg says. Returns whether the picture's size is known.
-inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint) {
+[[gnu::cold]] inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
   const std::string& where = file.path;
   const Json* holder = json_find(file.json, "model_cfg");
@@ -97,7 +98,8 @@ inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint
   return detail::clip_prefix(tensors).has_value();
 }
 
-[[nodiscard]] inline Checkpoint open_clip(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_clip(CheckpointFiles files,
+                                                     const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "OpenAI"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string prefix = *detail::clip_prefix(tensors);

@@ -32,9 +32,9 @@ inline constexpr Publisher publishers[] = {
 
 /// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
 /// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
-[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
-                                                const LoadOptions& options) {
-  CheckpointFiles files = open_checkpoint_files(path, options.limits);
+[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
+                                                           const LoadOptions& options) {
+  CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
   if (files.config && is_meta_deit_config(files.config->json))
     return open_meta_deit(std::move(files), options);
   const Publisher* found = nullptr;

@@ -13,7 +13,7 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-[[nodiscard]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
+[[nodiscard, gnu::cold]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
   std::vector<NameRule> rules = {
       {"cls_token", "vision_model.embeddings.class_embedding"},
       {"patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight"},
@@ -71,7 +71,8 @@ namespace detail {
 }
 
 /// The stages under transformers' names; `answer` is what the tower gives to the comparison.
-[[nodiscard]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c, bool blip) {
+[[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
+                                                                               bool blip) {
   const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
   const std::string last = "hidden_states." + std::to_string(c.depth);
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
@@ -93,8 +94,8 @@ namespace detail {
          tensors.contains("vision_model.encoder.layers.0.layer_norm1.weight");
 }
 
-[[nodiscard]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
-                                                      const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
+                                                                 const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::huggingface_clip_names(tensors);

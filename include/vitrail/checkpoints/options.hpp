@@ -26,6 +26,7 @@ struct LoadOptions {
   std::optional<Activation> activation = {};
   std::optional<double> norm_eps = {};
   bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file
+  std::string group = {};  // of a PyTorch file with several models: "model_ema"; see TorchOptions
   Limits limits = {};
   Executor* executor = nullptr;  // packs the weights; null: the calling thread
 };
