@@ -167,7 +167,10 @@ inline Index square_side(Index rows) {
   c.relative_positions = t.has(own) || c.shared_relative_positions;
   if (!c.relative_positions) return;
   const std::string& name = c.shared_relative_positions ? shared : own;
-  const Index rows = t.quotient(name, c.heads) - (c.class_token ? 3 : 0);
+  const Shape* table = t.shape(name);
+  if (table == nullptr || table->rank() != 2 || (*table)[1] < 1)
+    fail(t.path(), t.theirs(name) + " is not (distances, heads)");
+  const Index rows = (*table)[0] - (c.class_token ? 3 : 0);
   if (image_known && distances_of(c.grid()).count() == rows) return;
   const Index side = square_side(rows);
   if (image_known || side % 2 == 0) {

@@ -279,6 +279,8 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
   checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
+  if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
+    checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
   const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
 
   std::string architecture = options.architecture;
@@ -286,6 +288,14 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (architecture.empty() && file) {
     architecture = json_get_if<std::string>(file->json, "architecture", file->path).value_or("");
     reason = file->path;
+  }
+  if (const auto& clip = checkpoint.files.open_clip_config; architecture.empty() && clip) {
+    const Json* model = json_find(clip->json, "model_cfg");
+    const Json* vision = json_find(model == nullptr ? clip->json : *model, "vision_cfg");
+    if (vision != nullptr) {
+      architecture = json_get_if<std::string>(*vision, "timm_model_name", clip->path).value_or("");
+      reason = clip->path;
+    }
   }
   if (architecture.empty() && options.heads == 0) {
     c.heads = 1;  // any number will do for the shapes

@@ -207,7 +207,10 @@ template <Scalar T>
   for (Index i = 0; i < c.depth; ++i) {
     vit.encoder_.blocks.push_back(detail::load_block(c, parameters, "blocks." + std::to_string(i)));
   }
-  if (c.final_norm) vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, c.norm_eps, c.norm);
+  if (c.final_norm) {
+    const double eps = c.final_norm_eps > 0 ? c.final_norm_eps : c.norm_eps;
+    vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, eps, c.norm);
+  }
   vit.head_.pooling = c.pooling;
   vit.head_.first_pooled = c.pool_includes_prefix ? 0 : c.prefix_tokens();
   if (c.pooling == Pooling::map) {
