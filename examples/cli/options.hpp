@@ -23,6 +23,7 @@ struct ModelOptions {
   double eps = -1;
   std::string fidelity = "timm";
   std::string group;
+  std::vector<std::string> overlays;
   bool pad = false;
   bool lenient = false;
 

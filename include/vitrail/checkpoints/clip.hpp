@@ -76,6 +76,12 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   if (vision == nullptr) fail(where, "no 'vision_cfg', expected the picture tower's settings");
   if (json_get_if<bool>(*vision, "attentional_pool", where).value_or(false))
     fail(where, "'attentional_pool' is true, which this version does not run");
+  if (const Json* act = json_find(*vision, "act_kwargs"); act != nullptr && !quick) {
+    if (json_get_if<std::string>(*act, "approximate", where).value_or("none") == "tanh")
+      c.activation = Activation::gelu_tanh;
+  }
+  if (const Json* norm = json_find(*vision, "norm_kwargs"))
+    c.norm_eps = json_get_if<double>(*norm, "eps", where).value_or(c.norm_eps);
   const Index head_width = json_get_if<Index>(*vision, "head_width", where).value_or(64);
   if (head_width < 1 || c.embed_dim % head_width != 0)
     fail(where, "'head_width' is " + std::to_string(head_width) + ", expected a divisor of " +

@@ -11,6 +11,7 @@
 #include <vitrail/checkpoints/lavis.hpp>
 #include <vitrail/checkpoints/lucidrains.hpp>
 #include <vitrail/checkpoints/meta.hpp>
+#include <vitrail/checkpoints/overlay.hpp>
 #include <vitrail/checkpoints/swin.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
@@ -41,6 +42,7 @@ inline constexpr Publisher publishers[] = {
 [[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
                                                            const LoadOptions& options) {
   CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
+  for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (files.config && is_meta_deit_config(files.config->json))
     return open_meta_deit(std::move(files), options);
   const Publisher* found = nullptr;
