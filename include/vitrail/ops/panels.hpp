@@ -82,35 +82,44 @@ class Panels {
   [[nodiscard]] Index vector_bytes() const { return kernels_->vector * 4; }
   [[nodiscard]] Index first_byte(Index panel) const { return panel * steps_ * width() * 4; }
 
-  void fill_bf16(const float* rows, Index stride, Index count, Index row_width,
-                 std::byte* out) const {
-    std::memset(out, 0, static_cast<std::size_t>(steps_ * row_width * 4));
-    auto* const values = reinterpret_cast<std::uint16_t*>(out);
+  /// Rows are first brought into groups of 4 bytes along K, then the groups are transposed like
+  /// floats: moving them does not look at them.
+  void fill_bf16(const float* rows, Index stride, Index count, Index row_width, std::byte* out) {
+    AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
-      const float* row = rows + n * stride;
-      for (Index k = 0; k < inputs_; ++k) {
-        values[(k / 2 * row_width + n) * 2 + k % 2] = bf16(row[k]).bits;
-      }
+      kernels_->pack_left(LeftFormat::bf16, rows + n * stride, inputs_,
+                          groups.data() + n * padded_steps() * 4, 64, nullptr);
     }
+    transpose_groups(groups, count, row_width, out);
   }
 
   /// As unsigned bytes, w + 128: the instructions multiply unsigned by signed.
   void fill_int8(const float* rows, Index stride, Index first, Index count, Index row_width,
                  std::byte* out) {
-    std::memset(out, 0, static_cast<std::size_t>(steps_ * row_width * 4));
-    auto* const values = reinterpret_cast<std::uint8_t*>(out);
+    AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
       const float* row = rows + n * stride;
+      auto* const values = reinterpret_cast<std::uint8_t*>(groups.data() + n * padded_steps() * 4);
       const float scale = weight_scale(row, inputs_);
       int sum = 0;
       for (Index k = 0; k < inputs_; ++k) {
         const int q = quantised_weight(row[k], scale);
         sum += q;
-        values[(k / 4 * row_width + n) * 4 + k % 4] = static_cast<std::uint8_t>(q + 128);
+        values[k] = static_cast<std::uint8_t>(q + 128);
       }
+      std::memset(values + inputs_, 0, static_cast<std::size_t>(padded_steps() * 4 - inputs_));
       column_values_(0, first + n) = scale;
       column_values_(1, first + n) = static_cast<float>(sum);
     }
+    transpose_groups(groups, count, row_width, out);
+  }
+
+  /// Groups of one row while it is packed: whole blocks of 64 bytes.
+  [[nodiscard]] Index padded_steps() const { return (steps_ + 15) / 16 * 16; }
+  void transpose_groups(const AlignedBytes& groups, Index count, Index row_width,
+                        std::byte* out) const {
+    kernels_->transpose(reinterpret_cast<const float*>(groups.data()), padded_steps(), count,
+                        steps_, reinterpret_cast<float*>(out), row_width);
   }
 
   const Kernels* kernels_ = nullptr;

@@ -28,9 +28,12 @@ template <Scalar T>
   for (Index k = 0; k < K; ++k) largest = std::max(largest, std::abs(static_cast<float>(row[k])));
   return largest > 0 ? largest / 127.0F : 1.0F;
 }
+/// value / scale to the nearest whole number, ties to even: adding 1.5 * 2^23 leaves it in the low
+/// bits of the sum, which compilers turn into vectors where they would call a function to round.
 template <Scalar T>
 [[nodiscard]] int quantised_weight(T value, float scale) {
-  return static_cast<int>(std::nearbyint(static_cast<float>(value) / scale));
+  const float shifted = static_cast<float>(value) / scale + 12582912.0F;
+  return std::bit_cast<std::int32_t>(shifted) - 0x4b400000;
 }
 
 /// A row of weights (K) as the product sees it.
