@@ -39,6 +39,8 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   if (gelu == "tanh") options.activation = vitrail::Activation::gelu_tanh;
   if (gelu == "quick") options.activation = vitrail::Activation::quick_gelu;
   if (eps >= 0) options.norm_eps = eps;
+  options.group = group;
+  options.overlays = overlays;
   if (fidelity == "google") options.fidelity = vitrail::Fidelity::google;
   return options;
 }
@@ -90,6 +92,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
       .add_option("--fidelity", options.fidelity,
                   "Read google's npz as timm does or as flax does (tanh GELU, scipy's zoom)")
       ->check(CLI::IsMember({"google", "timm"}));
+  command.add_option("--overlay", options.overlays,
+                     "A partial fine-tune laid over the checkpoint: a head, some blocks, LoRA");
+  command.add_option("--group", options.group,
+                     "Which model of a PyTorch file that holds several, such as model_ema");
   command.add_option("--eps", options.eps, "The norms' eps, over what the checkpoint implies")
       ->check(CLI::Range(0.0, 1.0));
   command.add_flag("--lenient", options.lenient,

@@ -22,6 +22,8 @@ struct ModelOptions {
   std::string gelu;
   double eps = -1;
   std::string fidelity = "timm";
+  std::string group;
+  std::vector<std::string> overlays;
   bool pad = false;
   bool lenient = false;
 

@@ -24,7 +24,8 @@ namespace detail {
 }
 
 /// `norm_after_pooling`: open_clip's final_ln_after_pool.
-[[nodiscard]] inline NameTable clip_names(const std::string& prefix, bool norm_after_pooling) {
+[[nodiscard, gnu::cold]] inline NameTable clip_names(const std::string& prefix,
+                                                     bool norm_after_pooling) {
   std::vector<NameRule> rules = {
       {"cls_token", "~class_embedding"},
       {"pos_embed", "~positional_embedding"},
@@ -63,7 +64,7 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 }
 
 /// What open_clip_config.json's vision_cfg says. Returns whether the picture's size is known.
-inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint) {
+[[gnu::cold]] inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
   const std::string& where = file.path;
   const Json* holder = json_find(file.json, "model_cfg");
@@ -75,6 +76,12 @@ inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint
   if (vision == nullptr) fail(where, "no 'vision_cfg', expected the picture tower's settings");
   if (json_get_if<bool>(*vision, "attentional_pool", where).value_or(false))
     fail(where, "'attentional_pool' is true, which this version does not run");
+  if (const Json* act = json_find(*vision, "act_kwargs"); act != nullptr && !quick) {
+    if (json_get_if<std::string>(*act, "approximate", where).value_or("none") == "tanh")
+      c.activation = Activation::gelu_tanh;
+  }
+  if (const Json* norm = json_find(*vision, "norm_kwargs"))
+    c.norm_eps = json_get_if<double>(*norm, "eps", where).value_or(c.norm_eps);
   const Index head_width = json_get_if<Index>(*vision, "head_width", where).value_or(64);
   if (head_width < 1 || c.embed_dim % head_width != 0)
     fail(where, "'head_width' is " + std::to_string(head_width) + ", expected a divisor of " +
@@ -97,7 +104,8 @@ inline bool read_open_clip_config(const ConfigFile& file, Checkpoint& checkpoint
   return detail::clip_prefix(tensors).has_value();
 }
 
-[[nodiscard]] inline Checkpoint open_clip(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_clip(CheckpointFiles files,
+                                                     const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "OpenAI"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string prefix = *detail::clip_prefix(tensors);

@@ -2,25 +2,29 @@
 #ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
 #define VITRAIL_CHECKPOINTS_DETECT_HPP
 
+#include <vitrail/checkpoints/apple.hpp>
+#include <vitrail/checkpoints/beit3.hpp>
 #include <vitrail/checkpoints/clip.hpp>
 #include <vitrail/checkpoints/google.hpp>
 #include <vitrail/checkpoints/huggingface.hpp>
 #include <vitrail/checkpoints/huggingface_clip.hpp>
+#include <vitrail/checkpoints/lavis.hpp>
 #include <vitrail/checkpoints/lucidrains.hpp>
 #include <vitrail/checkpoints/meta.hpp>
+#include <vitrail/checkpoints/overlay.hpp>
 #include <vitrail/checkpoints/swin.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// Meta's encoders bear timm's names; what else their files hold tells them apart.
-[[nodiscard]] inline bool is_timm_and_not_meta(const NamedTensors& tensors) {
-  return is_timm(tensors) && !is_meta(tensors);
+/// Meta's and salesforce's encoders bear timm's names; what else their files hold tells them apart.
+[[nodiscard]] inline bool is_timm_alone(const NamedTensors& tensors) {
+  return is_timm(tensors) && !is_meta(tensors) && !is_lavis(tensors);
 }
 
 inline constexpr Publisher publishers[] = {
-    {"timm", is_timm_and_not_meta, open_timm},
+    {"timm", is_timm_alone, open_timm},
     {"Meta", is_meta, open_meta},
     {"Hugging Face", is_huggingface, open_huggingface},
     {"Hugging Face's CLIP", is_huggingface_clip, open_huggingface_clip},
@@ -28,13 +32,17 @@ inline constexpr Publisher publishers[] = {
     {"torchvision", is_torchvision, open_torchvision},
     {"CLIP", is_clip, open_clip},
     {"Swin", is_swin, open_swin},
+    {"BEiT-3", is_beit3, open_beit3},
+    {"Apple", is_apple, open_apple},
+    {"LAVIS", is_lavis, open_lavis},
     {"lucidrains", is_lucidrains, open_lucidrains}};
 
 /// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
 /// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
-[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
-                                                const LoadOptions& options) {
-  CheckpointFiles files = open_checkpoint_files(path, options.limits);
+[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
+                                                           const LoadOptions& options) {
+  CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
+  for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (files.config && is_meta_deit_config(files.config->json))
     return open_meta_deit(std::move(files), options);
   const Publisher* found = nullptr;

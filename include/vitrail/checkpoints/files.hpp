@@ -52,13 +52,14 @@ inline std::string find_weights(const std::filesystem::path& folder) {
 /// Opens a checkpoint: a folder as published, or one file, beside which a config.json counts too.
 /// Throws Error when there are no weights or a file is malformed.
 [[nodiscard]] inline CheckpointFiles open_checkpoint_files(const std::string& path,
-                                                           const Limits& limits) {
+                                                           const Limits& limits,
+                                                           const TorchOptions& torch = {}) {
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(path, error);
   const std::filesystem::path folder =
       is_folder ? std::filesystem::path(path) : std::filesystem::path(path).parent_path();
   CheckpointFiles files{
-      open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits), {}, {}, {}};
+      open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits, torch), {}, {}, {}};
   const auto read = [&](const char* name) -> std::optional<ConfigFile> {
     const std::filesystem::path file = folder / name;
     if (!std::filesystem::is_regular_file(file)) return std::nullopt;

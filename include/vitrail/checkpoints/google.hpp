@@ -106,7 +106,8 @@ inline constexpr NameRule google_rules[] = {
     {"patch_embed.backbone.stages.{}.blocks.{}.downsample.norm.bias",
      "~block{+1}/unit{+1}/gn_proj/bias"}};
 
-[[nodiscard]] inline NameTable google_names(const NamedTensors& tensors, const GoogleFile& file) {
+[[nodiscard, gnu::cold]] inline NameTable google_names(const NamedTensors& tensors,
+                                                       const GoogleFile& file) {
   NameTable names(file.prefix, {std::begin(google_rules), std::end(google_rules)});
   for (const GoogleBlockRule& rule : google_block_rules) {
     names.add_rule("blocks.{}." + std::string(rule.ours),
@@ -127,7 +128,7 @@ inline constexpr NameRule google_rules[] = {
 }
 
 /// As flax computes, where timm differs.
-inline void apply_google_fidelity(Checkpoint& checkpoint) {
+[[gnu::cold]] inline void apply_google_fidelity(Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
   c.activation = Activation::gelu_tanh;
   c.position_rule = PositionRule::google;
@@ -142,7 +143,8 @@ inline void apply_google_fidelity(Checkpoint& checkpoint) {
   return detail::google_file(tensors).has_value();
 }
 
-[[nodiscard]] inline Checkpoint open_google(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_google(CheckpointFiles files,
+                                                       const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "google-research"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const detail::GoogleFile kind = *detail::google_file(tensors);

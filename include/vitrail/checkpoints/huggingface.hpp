@@ -40,7 +40,7 @@ struct HuggingFaceFile {
   return std::nullopt;
 }
 
-[[nodiscard]] inline std::vector<NameRule> huggingface_dinov3_rules() {
+[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_dinov3_rules() {
   return {{"cls_token", "~embeddings.cls_token"},
           {"reg_token", "~embeddings.register_tokens"},
           {"patch_embed.proj.weight", "~embeddings.patch_embeddings.weight"},
@@ -62,7 +62,7 @@ struct HuggingFaceFile {
 }
 
 /// The rules that ViT, DeiT, BEiT and DINOv2 share.
-[[nodiscard]] inline std::vector<NameRule> huggingface_common_rules() {
+[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_common_rules() {
   return {{"cls_token", "~embeddings.cls_token"},
           {"dist_token", "~embeddings.distillation_token"},
           {"reg_token", "~embeddings.register_tokens"},
@@ -77,8 +77,8 @@ struct HuggingFaceFile {
           {"norm.bias", "~layernorm.bias"}};
 }
 
-[[nodiscard]] inline std::vector<NameRule> huggingface_rules(const NamedTensors& tensors,
-                                                             const HuggingFaceFile& file) {
+[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_rules(
+    const NamedTensors& tensors, const HuggingFaceFile& file) {
   using enum HuggingFaceFamily;
   std::vector<NameRule> rules =
       file.family == dinov3 ? huggingface_dinov3_rules() : huggingface_common_rules();
@@ -141,8 +141,8 @@ struct HuggingFaceFile {
   return rules;
 }
 
-[[nodiscard]] inline NameTable huggingface_names(const NamedTensors& tensors,
-                                                 const HuggingFaceFile& file) {
+[[nodiscard, gnu::cold]] inline NameTable huggingface_names(const NamedTensors& tensors,
+                                                            const HuggingFaceFile& file) {
   std::vector<NameRule> rules = huggingface_rules(tensors, file);
   if (tensors.contains("distillation_classifier.weight")) {
     rules.insert(rules.end(), {{"head.weight", "cls_classifier.weight"},
@@ -160,8 +160,8 @@ struct HuggingFaceFile {
 }
 
 /// What each family does that neither tensors nor config.json show.
-inline void huggingface_family_rules(const HuggingFaceFile& file, bool has_classifier,
-                                     Checkpoint& checkpoint) {
+[[gnu::cold]] inline void huggingface_family_rules(const HuggingFaceFile& file, bool has_classifier,
+                                                   Checkpoint& checkpoint) {
   using enum HuggingFaceFamily;
   ViTConfig& c = checkpoint.config;
   const bool dino = file.family == dinov2 || file.family == dinov3;
@@ -213,8 +213,8 @@ inline void huggingface_family_rules(const HuggingFaceFile& file, bool has_class
   return detail::huggingface_file(tensors).has_value();
 }
 
-[[nodiscard]] inline Checkpoint open_huggingface(CheckpointFiles files,
-                                                 const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_huggingface(CheckpointFiles files,
+                                                            const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const detail::HuggingFaceFile kind = *detail::huggingface_file(tensors);

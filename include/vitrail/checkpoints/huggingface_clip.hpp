@@ -13,7 +13,7 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-[[nodiscard]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
+[[nodiscard, gnu::cold]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
   std::vector<NameRule> rules = {
       {"cls_token", "vision_model.embeddings.class_embedding"},
       {"patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight"},
@@ -71,11 +71,21 @@ namespace detail {
 }
 
 /// The stages under transformers' names; `answer` is what the tower gives to the comparison.
-[[nodiscard]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c, bool blip) {
+[[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
+                                                                               bool blip,
+                                                                               bool alone) {
   const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
   const std::string last = "hidden_states." + std::to_string(c.depth);
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
+  if (alone) {  // a file of the tower only, which hands its outputs out without that prefix
+    return {{"hidden_states.{}", "hidden_states.{}"},
+            {normed ? "forward_features" : last, "last_hidden_state"},
+            {"attn_last", "attentions.last"},
+            {"pre_logits", "pooler_output"},
+            {answer, "image_embeds"},
+            {c.pre_norm ? "embeddings_before_norm_pre" : "hidden_states.0", "embeddings"}};
+  }
   return {{"hidden_states.{}", "vision_model_output.hidden_states.{}"},
           {normed ? "forward_features" : last, "vision_model_output.last_hidden_state"},
           {"attn_last", "vision_model_output.attentions.last"},
@@ -93,8 +103,8 @@ namespace detail {
          tensors.contains("vision_model.encoder.layers.0.layer_norm1.weight");
 }
 
-[[nodiscard]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
-                                                      const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
+                                                                 const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::huggingface_clip_names(tensors);
@@ -104,6 +114,9 @@ namespace detail {
   }
   checkpoint.unused.emplace_back("vision_model.embeddings.position_ids");
   checkpoint.elsewhere = {"text*", "logits_per_*", "probs*", "get_text_features", "itc_*", "itm_*"};
+  bool alone = true;
+  for (const auto& [name, view] : tensors)
+    alone = alone && (name.starts_with("vision_model.") || name == "visual_projection.weight");
   const bool siglip = tensors.contains("vision_model.head.probe");
   const bool blip = tensors.contains("vision_model.encoder.layers.0.self_attn.qkv.weight");
   const TensorShapes shapes(tensors, checkpoint.names);
@@ -155,7 +168,7 @@ namespace detail {
     fail(checkpoint.path(),
          "no config.json beside it tells the number of heads; name it with --heads");
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  checkpoint.stage_names = detail::huggingface_clip_stages(c, blip);
+  checkpoint.stage_names = detail::huggingface_clip_stages(c, blip, alone);
   apply_options(options, checkpoint);
 
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;

@@ -69,7 +69,7 @@ class TensorShapes {
 
 namespace detail {
 
-inline void infer_patch(const TensorShapes& t, const NameTable& names, ViTConfig& c) {
+[[gnu::cold]] inline void infer_patch(const TensorShapes& t, const NameTable& names, ViTConfig& c) {
   const std::string weight = "patch_embed.proj.weight";
   const Index per_output = t.quotient(weight, c.embed_dim);  // C * Ph * Pw
   const Shape& shape = *t.shape(weight);
@@ -105,7 +105,7 @@ inline Index square_side(Index rows) {
 
 /// Finds how many rows of the position table are not patches. `image_known`: c.image_* was set by a
 /// config, else the grid is taken to be square. The coverage that `c` brings is tried first.
-inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& c) {
+[[gnu::cold]] inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& c) {
   if (!t.has("pos_embed")) {
     c.positions = PositionCoverage::none;
     return;
@@ -134,7 +134,7 @@ inline void infer_positions(const TensorShapes& t, bool image_known, ViTConfig& 
 }
 
 /// The convolutions before the patches, if there are any: their depth and widths.
-inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
+[[gnu::cold]] inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
   const std::string root = "patch_embed.backbone.";
   if (!t.has(root + "stem.conv.weight") && !t.has(root + "conv.weight")) {
     c.stem.reset();
@@ -159,14 +159,18 @@ inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
 }
 
 /// The grid that tables of relative positions were trained on, when no config tells.
-inline void infer_relative_positions(const TensorShapes& t, bool image_known, ViTConfig& c) {
+[[gnu::cold]] inline void infer_relative_positions(const TensorShapes& t, bool image_known,
+                                                   ViTConfig& c) {
   const std::string own = "blocks.0.attn.relative_position_bias_table";
   const std::string shared = "rel_pos_bias.relative_position_bias_table";
   c.shared_relative_positions = t.has(shared);
   c.relative_positions = t.has(own) || c.shared_relative_positions;
   if (!c.relative_positions) return;
   const std::string& name = c.shared_relative_positions ? shared : own;
-  const Index rows = t.quotient(name, c.heads) - (c.class_token ? 3 : 0);
+  const Shape* table = t.shape(name);
+  if (table == nullptr || table->rank() != 2 || (*table)[1] < 1)
+    fail(t.path(), t.theirs(name) + " is not (distances, heads)");
+  const Index rows = (*table)[0] - (c.class_token ? 3 : 0);
   if (image_known && distances_of(c.grid()).count() == rows) return;
   const Index side = square_side(rows);
   if (image_known || side % 2 == 0) {
@@ -180,7 +184,7 @@ inline void infer_relative_positions(const TensorShapes& t, bool image_known, Vi
 }
 
 /// Parallel blocks by the names that only they have.
-inline void infer_block(const TensorShapes& t, ViTConfig& c) {
+[[gnu::cold]] inline void infer_block(const TensorShapes& t, ViTConfig& c) {
   if (t.has("blocks.0.attns.0.norm.weight")) {
     c.block = BlockKind::parallel_things;
     for (c.branches = 1; t.has("blocks.0.attns." + std::to_string(c.branches) + ".norm.weight");)
@@ -195,8 +199,8 @@ inline void infer_block(const TensorShapes& t, ViTConfig& c) {
 /// Fills in what the tensors show. `c` brings what is known already (a preset, the defaults of a
 /// publisher): heads, when known, fix head_dim. Throws Error when the tensors contradict
 /// themselves.
-inline void infer_from_tensors(const TensorShapes& t, const NameTable& names, bool image_known,
-                               ViTConfig& c) {
+[[gnu::cold]] inline void infer_from_tensors(const TensorShapes& t, const NameTable& names,
+                                             bool image_known, ViTConfig& c) {
   detail::infer_block(t, c);
   const bool things = c.block == BlockKind::parallel_things;
   const std::string block = "blocks.0.";

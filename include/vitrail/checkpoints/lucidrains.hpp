@@ -13,7 +13,7 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail {
 
 /// Releases differ part by part, so each part is looked for by itself.
-[[nodiscard]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
+[[nodiscard, gnu::cold]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
   const auto has = [&](const char* name) { return tensors.contains(name); };
   std::vector<NameRule> rules = {{"cls_token", "cls_token"},
                                  {"pos_embed", "pos_embedding"},
@@ -95,7 +95,8 @@ namespace detail {
          tensors.contains("transformer.layers.0.0.norm.weight");
 }
 
-[[nodiscard]] inline Checkpoint open_lucidrains(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_lucidrains(CheckpointFiles files,
+                                                           const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "lucidrains"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::lucidrains_names(tensors);

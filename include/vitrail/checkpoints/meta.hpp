@@ -18,7 +18,8 @@ VITRAIL_BEGIN_NAMESPACE
   return framework != nullptr && framework->is_string() && *framework == "facebookresearch/deit";
 }
 
-[[nodiscard]] inline Checkpoint open_meta_deit(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_meta_deit(CheckpointFiles files,
+                                                          const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta DeiT"};
   const ConfigFile& file = *checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
@@ -77,7 +78,7 @@ namespace detail {
 }
 
 /// Chunked blocks, as in training: "blocks.<chunk>.<block>." instead of "blocks.<block>.".
-inline void add_chunked_blocks(const NamedTensors& tensors, NameTable& names) {
+[[gnu::cold]] inline void add_chunked_blocks(const NamedTensors& tensors, NameTable& names) {
   const std::string stem = names.prefix() + "blocks.";
   for (const auto& [name, view] : tensors) {
     if (!name.starts_with(stem)) continue;
@@ -112,7 +113,8 @@ inline void add_chunked_blocks(const NamedTensors& tensors, NameTable& names) {
          detail::is_dino(tensors) || detail::is_ijepa(tensors, *prefix);
 }
 
-[[nodiscard]] inline Checkpoint open_meta(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_meta(CheckpointFiles files,
+                                                     const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const auto plain_prefix = detail::timm_prefix(tensors);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 #include <vitrail/io/limits.hpp>
 #include <vitrail/models/config.hpp>
 #include <vitrail/runtime/executor.hpp>
@@ -26,6 +27,8 @@ struct LoadOptions {
   std::optional<Activation> activation = {};
   std::optional<double> norm_eps = {};
   bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file
+  std::vector<std::string> overlays = {};  // files of partial fine-tunes, the last on top
+  std::string group = {};  // of a PyTorch file with several models: "model_ema"; see TorchOptions
   Limits limits = {};
   Executor* executor = nullptr;  // packs the weights; null: the calling thread
 };

@@ -77,7 +77,7 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
 }
 
 /// Applies what the user asked for over what the checkpoint says, and notes it.
-inline void apply_options(const LoadOptions& options, Checkpoint& checkpoint) {
+[[gnu::cold]] inline void apply_options(const LoadOptions& options, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
   const auto set = [&](auto& field, const auto& wanted, const char* name) {
     if (!wanted) return;

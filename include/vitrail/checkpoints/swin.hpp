@@ -36,7 +36,8 @@ struct SwinFile {
   return std::nullopt;
 }
 
-[[nodiscard]] inline NameTable swin_names(const NamedTensors& tensors, const SwinFile& file) {
+[[nodiscard, gnu::cold]] inline NameTable swin_names(const NamedTensors& tensors,
+                                                     const SwinFile& file) {
   std::vector<NameRule> rules;
   const auto add = [&](std::initializer_list<NameRule> more) {
     rules.insert(rules.end(), more.begin(), more.end());
@@ -90,7 +91,7 @@ struct SwinFile {
 }
 
 /// Everything but the picture's size and what publishers differ in.
-inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
+[[gnu::cold]] inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
   const Shape* patch = t.shape("patch_embed.proj.weight");
   if (patch == nullptr || patch->rank() != 4)
     fail(t.path(), t.theirs("patch_embed.proj.weight") + " is missing or not (D, C, P, P)");
@@ -143,7 +144,7 @@ inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
   c.head_bias = t.has("head.bias");
 }
 
-[[nodiscard]] inline std::vector<StageName> swin_stages(SwinDialect dialect) {
+[[nodiscard, gnu::cold]] inline std::vector<StageName> swin_stages(SwinDialect dialect) {
   const StagePart flat = StagePart::flat_grid;
   if (dialect == SwinDialect::microsoft) {
     return {{"patch_embed", "patch_embed", flat},
@@ -168,7 +169,8 @@ inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
   return detail::swin_file(tensors).has_value();
 }
 
-[[nodiscard]] inline Checkpoint open_swin(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_swin(CheckpointFiles files,
+                                                     const LoadOptions& options) {
   using detail::SwinDialect;
   const detail::SwinFile kind = *detail::swin_file(files.tensors);
   const char* publisher = kind.dialect == SwinDialect::timm          ? "timm"

@@ -27,7 +27,7 @@ namespace detail {
 
 /// config.json's architecture, model_args and global_pool over the defaults in `c`. Returns whether
 /// the image size was set.
-inline bool read_timm_config(const ConfigFile& file, Checkpoint& checkpoint) {
+[[gnu::cold]] inline bool read_timm_config(const ConfigFile& file, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
   const std::string& where = file.path;
   bool image_known = false;
@@ -155,7 +155,7 @@ struct TimmDialect {
   std::vector<NameRule> rules;
 };
 
-[[nodiscard]] inline std::vector<TimmDialect> timm_dialects() {
+[[nodiscard, gnu::cold]] inline std::vector<TimmDialect> timm_dialects() {
   return {{"blocks.0.gamma_1",  // BEiT, EVA, DINOv3, DeiT III
            {{"blocks.{}.ls1.gamma", "~blocks.{}.gamma_1"},
             {"blocks.{}.ls2.gamma", "~blocks.{}.gamma_2"}}},
@@ -191,8 +191,8 @@ struct TimmDialect {
 }
 
 /// A parallel block's one product in: the rows of the MLP, then those of q, k and v.
-inline void add_parallel_scaling(std::vector<NameRule>& rules, Index hidden, Index rows,
-                                 bool has_bias, bool has_mlp_bias) {
+[[gnu::cold]] inline void add_parallel_scaling(std::vector<NameRule>& rules, Index hidden,
+                                               Index rows, bool has_bias, bool has_mlp_bias) {
   rules.insert(
       rules.end(),
       {{"blocks.{}.norm1.weight", "~blocks.{}.in_norm.weight"},
@@ -220,7 +220,8 @@ inline void add_parallel_scaling(std::vector<NameRule>& rules, Index hidden, Ind
 }
 
 /// The names of a file whose tensors carry `prefix`.
-[[nodiscard]] inline NameTable timm_names(const NamedTensors& tensors, const std::string& prefix) {
+[[nodiscard, gnu::cold]] inline NameTable timm_names(const NamedTensors& tensors,
+                                                     const std::string& prefix) {
   std::vector<NameRule> rules;
   for (const TimmDialect& dialect : timm_dialects()) {
     if (tensors.contains(prefix + std::string(dialect.probe)))
@@ -269,7 +270,8 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
 }
 
 /// Throws Error when neither a config nor `options` nor the shapes settle the architecture.
-[[nodiscard]] inline Checkpoint open_timm(CheckpointFiles files, const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_timm(CheckpointFiles files,
+                                                     const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "timm"};
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
@@ -277,6 +279,8 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
   checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
+  if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
+    checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
   const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
 
   std::string architecture = options.architecture;
@@ -284,6 +288,14 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (architecture.empty() && file) {
     architecture = json_get_if<std::string>(file->json, "architecture", file->path).value_or("");
     reason = file->path;
+  }
+  if (const auto& clip = checkpoint.files.open_clip_config; architecture.empty() && clip) {
+    const Json* model = json_find(clip->json, "model_cfg");
+    const Json* vision = json_find(model == nullptr ? clip->json : *model, "vision_cfg");
+    if (vision != nullptr) {
+      architecture = json_get_if<std::string>(*vision, "timm_model_name", clip->path).value_or("");
+      reason = clip->path;
+    }
   }
   if (architecture.empty() && options.heads == 0) {
     c.heads = 1;  // any number will do for the shapes

@@ -12,7 +12,7 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-[[nodiscard]] inline NameTable torchvision_names(bool legacy_mlp) {
+[[nodiscard, gnu::cold]] inline NameTable torchvision_names(bool legacy_mlp) {
   std::vector<NameRule> rules = {
       {"cls_token", "class_token"},
       {"pos_embed", "encoder.pos_embedding"},
@@ -75,8 +75,8 @@ namespace detail {
          tensors.contains("encoder.layers.encoder_layer_0.ln_1.weight");
 }
 
-[[nodiscard]] inline Checkpoint open_torchvision(CheckpointFiles files,
-                                                 const LoadOptions& options) {
+[[nodiscard, gnu::cold]] inline Checkpoint open_torchvision(CheckpointFiles files,
+                                                            const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "torchvision"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::torchvision_names(

@@ -20,7 +20,7 @@ VITRAIL_BEGIN_NAMESPACE
 struct TorchOptions {
   /// Which tensors to open: a dotted path of keys ("model_ema", "state.model"), which is taken off
   /// their names, or "." for all of them under their full paths. Empty: the first of state_dict,
-  /// model, teacher, model_ema, module, student, network, net, params that holds tensors; else the
+  /// model, teacher, model_ema, module, student, network, net, params, encoder that holds tensors; else the
   /// tensors right in the file's dict; else the only group there is.
   std::string group = {};
   /// Globals to skip as inert data besides the built-in list, such as "omegaconf.DictConfig" (as
@@ -274,7 +274,7 @@ inline void TorchFile::choose_group(Reading& reading, bool root_is_module) {
     return;
   }
   for (const char* usual : {"state_dict", "model", "teacher", "model_ema", "module", "student",
-                            "network", "net", "params"})
+                            "network", "net", "params", "encoder"})
     if (groups_.contains(usual)) {
       group_ = usual;
       return;

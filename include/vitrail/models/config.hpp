@@ -70,6 +70,7 @@ struct ViTConfig {
   bool gated_mlp = false;  // fc1 holds gate and value: SwiGLU
   NormKind norm = NormKind::layer_norm;
   double norm_eps = 1e-6;
+  double final_norm_eps = 0;  // of the norm after the last block; 0: norm_eps
   Activation activation = Activation::gelu_erf;
 
   Pooling pooling = Pooling::token;

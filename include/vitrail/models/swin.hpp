@@ -85,7 +85,8 @@ class Swin {
 };
 
 template <Scalar T>
-Swin<T> Swin<T>::load(const ViTConfig& c, const SwinConfig& s, Parameters<T>& parameters) {
+[[gnu::cold]] Swin<T> Swin<T>::load(const ViTConfig& c, const SwinConfig& s,
+                                    Parameters<T>& parameters) {
   Swin swin;
   swin.config_ = c;
   swin.swin_ = s;

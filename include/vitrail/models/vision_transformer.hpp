@@ -89,9 +89,10 @@ namespace detail {
 /// `attn` and `mlp` are the parents of the two branches' names: both the block itself but in
 /// parallel things.
 template <Scalar T>
-EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
-                              const std::array<std::string, 4>& names, const std::string& attn_name,
-                              const std::string& mlp_name) {
+[[gnu::cold]] EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
+                                            const std::array<std::string, 4>& names,
+                                            const std::string& attn_name,
+                                            const std::string& mlp_name) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
   const auto norm = [&](const std::string& name, Index width) {
@@ -126,7 +127,8 @@ EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
 }
 
 template <Scalar T>
-EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters, const std::string& name) {
+[[gnu::cold]] EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters,
+                                         const std::string& name) {
   if (c.block != BlockKind::parallel_things) {
     return load_branches(
         c, parameters, {name + ".norm1", name + ".ls1.gamma", name + ".norm2", name + ".ls2.gamma"},
@@ -168,7 +170,7 @@ Tensor<T, 1> load_prefix(const ViTConfig& c, Parameters<T>& parameters) {
 }  // namespace detail
 
 template <Scalar T>
-ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
+[[gnu::cold]] ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
   const Index D = c.embed_dim;
   ViT vit;
   vit.config_ = c;
@@ -205,7 +207,10 @@ ViT<T> ViT<T>::load(const ViTConfig& c, Parameters<T>& parameters) {
   for (Index i = 0; i < c.depth; ++i) {
     vit.encoder_.blocks.push_back(detail::load_block(c, parameters, "blocks." + std::to_string(i)));
   }
-  if (c.final_norm) vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, c.norm_eps, c.norm);
+  if (c.final_norm) {
+    const double eps = c.final_norm_eps > 0 ? c.final_norm_eps : c.norm_eps;
+    vit.norm_ = LayerNorm<T>::load(parameters, "norm", D, eps, c.norm);
+  }
   vit.head_.pooling = c.pooling;
   vit.head_.first_pooled = c.pool_includes_prefix ? 0 : c.prefix_tokens();
   if (c.pooling == Pooling::map) {

@@ -114,9 +114,11 @@ void max_pool(MatrixView<const T> x, Index batch, Index H, Index W, MatrixView<T
 }  // namespace detail
 
 template <Scalar T>
-NormedConvolution<T> NormedConvolution<T>::load(Parameters<T>& parameters, const std::string& conv,
-                                                const std::string& norm, Index N, Index C, Index k,
-                                                Index stride, const ResNetConfig& config) {
+[[gnu::cold]] NormedConvolution<T> NormedConvolution<T>::load(Parameters<T>& parameters,
+                                                              const std::string& conv,
+                                                              const std::string& norm, Index N,
+                                                              Index C, Index k, Index stride,
+                                                              const ResNetConfig& config) {
   NormedConvolution layer;
   layer.kernel = k;
   layer.stride = stride;
@@ -205,8 +207,8 @@ void NormedConvolution<T>::operator()(MatrixView<const T> x, Index batch, Index 
 }
 
 template <Scalar T>
-ResNetStem<T> ResNetStem<T>::load(Parameters<T>& parameters, const std::string& name, Index C,
-                                  const ResNetConfig& config) {
+[[gnu::cold]] ResNetStem<T> ResNetStem<T>::load(Parameters<T>& parameters, const std::string& name,
+                                                Index C, const ResNetConfig& config) {
   using Conv = NormedConvolution<T>;
   ResNetStem stem;
   const std::string root = name + (config.layers.empty() ? "" : ".stem");

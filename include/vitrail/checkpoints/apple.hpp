@@ -1,0 +1,75 @@
+// Apple's AIMv2 as Apple ships it.
+//
+// Facts: apple/ml-aim aim/v2 and timm's conversion of it. RMSNorm of eps 1e-5, SwiGLU whose gate is
+// fc1 and whose value is fc3, no biases, heads of 128, the mean of all patches.
+#ifndef VITRAIL_CHECKPOINTS_APPLE_HPP
+#define VITRAIL_CHECKPOINTS_APPLE_HPP
+
+#include <vitrail/checkpoints/settle.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+[[nodiscard]] inline std::optional<std::string> aimv2_prefix(const NamedTensors& tensors) {
+  for (const char* prefix : {"", "module.", "image_encoder.", "model."}) {
+    if (tensors.contains(prefix + std::string("preprocessor.patchifier.proj.weight")) &&
+        tensors.contains(prefix + std::string("trunk.blocks.0.norm_1.weight"))) {
+      return prefix;
+    }
+  }
+  return std::nullopt;
+}
+
+inline constexpr NameRule aimv2_rules[] = {
+    {"pos_embed", "~preprocessor.pos_embed"},
+    {"patch_embed.proj.weight", "~preprocessor.patchifier.proj.weight"},
+    {"patch_embed.proj.bias", "~preprocessor.patchifier.proj.bias"},
+    {"patch_embed.norm.weight", "~preprocessor.patchifier.norm.weight"},
+    {"blocks.{}.norm1.weight", "~trunk.blocks.{}.norm_1.weight"},
+    {"blocks.{}.attn.qkv.weight", "~trunk.blocks.{}.attn.qkv.weight"},
+    {"blocks.{}.attn.proj.weight", "~trunk.blocks.{}.attn.proj.weight"},
+    {"blocks.{}.norm2.weight", "~trunk.blocks.{}.norm_2.weight"},
+    {"blocks.{}.mlp.fc1.weight", "~trunk.blocks.{}.mlp.{fc1,fc3}.weight"},
+    {"blocks.{}.mlp.fc2.weight", "~trunk.blocks.{}.mlp.fc2.weight"},
+    {"norm.weight", "~trunk.post_trunk_norm.weight"}};
+
+}  // namespace detail
+
+[[nodiscard]] inline bool is_apple(const NamedTensors& tensors) {
+  return detail::aimv2_prefix(tensors).has_value();
+}
+
+[[nodiscard, gnu::cold]] inline Checkpoint open_apple(CheckpointFiles files,
+                                                      const LoadOptions& options) {
+  Checkpoint checkpoint{.files = std::move(files), .publisher = "Apple"};
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  checkpoint.names = NameTable(*detail::aimv2_prefix(tensors),
+                               {std::begin(detail::aimv2_rules), std::end(detail::aimv2_rules)});
+  const TensorShapes shapes(tensors, checkpoint.names);
+  ViTConfig& c = checkpoint.config;
+  c.architecture = "aimv2";
+  c.norm_eps = 1e-5;
+  c.pooling = Pooling::avg;
+  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+  c.heads = options.heads > 0 ? options.heads : D % 128 == 0 ? D / 128 : 0;
+  if (c.heads == 0)
+    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  checkpoint.because["heads"] = options.heads > 0 ? "asked for" : "AIMv2's heads of 128";
+  for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
+    checkpoint.because[field] = "AIMv2's";
+  infer_from_tensors(shapes, checkpoint.names, false, c);
+  apply_options(options, checkpoint);
+  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
+                       {"crop_pct", 1.0},
+                       {"interpolation", "bicubic"},
+                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
+                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
+  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.because["preprocess"] = "AIMv2's";
+  return checkpoint;
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_CHECKPOINTS_APPLE_HPP

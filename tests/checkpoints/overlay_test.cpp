@@ -1,0 +1,95 @@
+// Partial fine-tunes laid over a checkpoint: heads, biases, LoRA.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <vitrail/vitrail.hpp>
+
+namespace {
+
+using namespace vitrail;
+namespace fs = std::filesystem;
+
+const std::string base_folder = VITRAIL_GOLDEN_DIR "/hf_vit_eps";
+const std::string query = "vit.encoder.layer.1.attention.attention.query";
+
+fs::path folder_for(const std::string& name) {
+  fs::path folder = fs::path(testing::TempDir()) / ("overlay_" + name);
+  fs::create_directories(folder);
+  return folder;
+}
+
+NamedTensor named(const std::string& name, const Tensor<float, 2>& tensor) {
+  return {name, AnyView{DType::f32, tensor.shape(), std::as_bytes(tensor.flat())}};
+}
+
+Tensor<float, 2> filled(Index rows, Index columns, float first) {
+  Tensor<float, 2> tensor({rows, columns});
+  float value = first;
+  for (float& x : tensor.flat()) x = value += 0.25F - (value > 1 ? 2.0F : 0.0F);
+  return tensor;
+}
+
+std::vector<float> weights_of(const LoadOptions& options, const std::string& name) {
+  const Checkpoint checkpoint = open_checkpoint(base_folder, options);
+  const AnyView& view = checkpoint.files.tensors.at(name);
+  std::vector<float> values(static_cast<std::size_t>(view.shape.count()));
+  view.convert_to(std::span<float>(values));
+  return values;
+}
+
+TEST(Overlay, LoraOfPeftIsMergedWithItsScale) {
+  const fs::path folder = folder_for("lora");
+  const Tensor<float, 2> A = filled(2, 24, 0.1F);
+  const Tensor<float, 2> B = filled(24, 2, -0.3F);
+  const std::vector<NamedTensor> tensors = {
+      named("base_model.model." + query + ".lora_A.weight", A),
+      named("base_model.model." + query + ".lora_B.weight", B)};
+  write_safetensors((folder / "adapter_model.safetensors").string(), tensors);
+  std::ofstream(folder / "adapter_config.json") << R"({"r": 2, "lora_alpha": 8})";
+  LoadOptions options;
+  options.overlays = {folder.string()};
+  const std::vector<float> plain = weights_of({}, query + ".weight");
+  const std::vector<float> merged = weights_of(options, query + ".weight");
+  for (Index n = 0; n < 24; ++n)
+    for (Index k = 0; k < 24; ++k) {
+      const auto at = static_cast<std::size_t>(n * 24 + k);
+      EXPECT_NEAR(merged[at], plain[at] + 4 * (B(n, 0) * A(0, k) + B(n, 1) * A(1, k)), 1e-6);
+    }
+  EXPECT_EQ(weights_of(options, "classifier.weight"), weights_of({}, "classifier.weight"));
+}
+
+TEST(Overlay, AHeadOfOtherClassesReplacesTheOldOne) {
+  const fs::path folder = folder_for("head");
+  const Tensor<float, 2> weight = filled(3, 24, 0.0F);
+  const Tensor<float, 1> bias({3});
+  const std::string file = (folder / "head.safetensors").string();
+  const std::vector<NamedTensor> tensors = {
+      named("classifier.weight", weight),
+      {"classifier.bias", AnyView{DType::f32, bias.shape(), std::as_bytes(bias.flat())}}};
+  write_safetensors(file, tensors);
+  LoadOptions options;
+  options.overlays = {file};
+  const Checkpoint checkpoint = open_checkpoint(base_folder, options);
+  EXPECT_EQ(checkpoint.config.classes, 3);
+  EXPECT_EQ(load_model<float>(checkpoint, options).config().classes, 3);
+}
+
+TEST(Overlay, ATensorWithoutAPlaceIsNamed) {
+  const fs::path folder = folder_for("stray");
+  const std::string file = (folder / "stray.safetensors").string();
+  const Tensor<float, 2> weight = filled(3, 24, 0.0F);
+  const std::vector<NamedTensor> tensors = {named("adapter.down.weight", weight)};
+  write_safetensors(file, tensors);
+  LoadOptions options;
+  options.overlays = {file};
+  const Checkpoint checkpoint = open_checkpoint(base_folder, options);
+  try {
+    (void)load_model<float>(checkpoint, options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("adapter.down.weight"), std::string::npos);
+  }
+}
+
+}  // namespace
