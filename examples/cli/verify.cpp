@@ -30,11 +30,28 @@ struct Tally {
   int failed = 0;
 };
 
-/// One line of a table in markdown: publisher, model, tensors, largest difference.
+/// One line of a table in markdown: a model of a publisher's, over all its folders.
 struct Row {
-  std::string folder;
-  VerifyResult result;
+  std::string publisher;
+  std::string model;
+  int cases = 0;
+  std::ptrdiff_t tensors = 0;
+  double difference = 0;
+  bool failed = false;
 };
+
+void add_to(std::vector<Row>& rows, const VerifyResult& result) {
+  auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& known) {
+    return known.publisher == result.publisher && known.model == result.architecture;
+  });
+  if (row == rows.end())
+    row = rows.insert(rows.end(), {.publisher = result.publisher, .model = result.architecture});
+  ++row->cases;
+  row->tensors += std::count_if(result.verdicts.begin(), result.verdicts.end(),
+                                [](const Verdict& verdict) { return verdict.problem.empty(); });
+  row->difference = std::max(row->difference, result.largest_difference());
+  row->failed = row->failed || result.failures() > 0;
+}
 
 void print(const VerifyResult& result, bool table, Tally& tally) {
   std::string file;
@@ -56,14 +73,11 @@ void print(const VerifyResult& result, bool table, Tally& tally) {
 }
 
 void print_table(const std::vector<Row>& rows) {
-  std::printf("| publisher | model | case | tensors | largest difference |\n");
-  std::printf("| --- | --- | --- | ---: | ---: |\n");
+  std::printf("| publisher | model | cases | tensors | largest difference |\n");
+  std::printf("| --- | --- | ---: | ---: | ---: |\n");
   for (const Row& row : rows) {
-    const auto compared = std::count_if(row.result.verdicts.begin(), row.result.verdicts.end(),
-                                        [](const Verdict& v) { return v.problem.empty(); });
-    std::printf("| %s | %s | %s | %td | %.1e%s |\n", row.result.publisher.c_str(),
-                row.result.architecture.c_str(), row.folder.c_str(), compared,
-                row.result.largest_difference(), row.result.failures() > 0 ? " **fails**" : "");
+    std::printf("| %s | %s | %d | %td | %.1e%s |\n", row.publisher.c_str(), row.model.c_str(),
+                row.cases, row.tensors, row.difference, row.failed ? " **fails**" : "");
   }
 }
 
@@ -128,11 +142,10 @@ int verify(const VerifyOptions& options) {
       if (const Json* recipes = json_find(json, "pipelines")) {
         verify_pictures(folder, *recipes, options.tolerance, *executor, tally);
       } else {
-        Row row{fs::path(folder).lexically_normal().filename().string(), {}};
-        row.result =
+        const VerifyResult result =
             verify_folder(folder, options.model.load_options(), options.tolerance, *executor);
-        print(row.result, options.table, tally);
-        rows.push_back(std::move(row));
+        print(result, options.table, tally);
+        add_to(rows, result);
       }
       if (tally.failed > 0)
         failures.push_back(folder + ": " + std::to_string(tally.failed) + " of " +
@@ -170,6 +183,7 @@ void add_verify(CLI::App& app, int& exit_code) {
                    "Largest difference, relative to max(1, largest value); default 2e-5 on logits "
                    "and pooled features, 5e-5 elsewhere")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--table", options->table, "Print a table in markdown, a line for each folder");
+  command->add_flag("--table", options->table,
+                    "Print a table in markdown, a line for each publisher's model");
   command->callback([options, &exit_code] { exit_code = verify(*options); });
 }
