@@ -53,10 +53,10 @@ TEST(Resample, TorchvisionAlignsTheCorners) {
 }
 
 TEST(Resample, GoogleIsScipysZoomOfOrderOne) {
-  expect_near(resampled(PositionRule::google, {6, 5}),
-              {0.0,  0.225, 0.25, 0.25,  0.4,  0.42, 0.375, 0.46, 0.52,  0.4,
-               0.68, 0.53,  0.62, 0.685, 0.46, 0.62, 0.695, 0.68, 0.64,  0.64,
-               0.68, 0.65,  0.64, 0.605, 0.5,  0.8,  0.5,   0.55, 0.575, 0.2});
+  expect_near(
+      resampled(PositionRule::google, {6, 5}),
+      {0.0,  0.225, 0.25, 0.25, 0.4,  0.42, 0.375, 0.46, 0.52,  0.4, 0.68, 0.53, 0.62, 0.685, 0.46,
+       0.62, 0.695, 0.68, 0.64, 0.64, 0.68, 0.65,  0.64, 0.605, 0.5, 0.8,  0.5,  0.55, 0.575, 0.2});
 }
 
 TEST(Resample, TimmsNpzReaderIsBilinear) {

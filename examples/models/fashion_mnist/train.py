@@ -255,6 +255,7 @@ def main():
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--keep", type=float, default=0.7, help="share of the patches that blocks see, until three quarters")
     parser.add_argument("--resume", help="start from these weights")
     parser.add_argument("--teacher", help="a file that keeps the teacher; trained first if it does not exist")
     parser.add_argument("--teacher-epochs", type=int, default=8)
@@ -322,7 +323,7 @@ def main():
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[s * args.batch:(s + 1) * args.batch]
-            loss = loss_function(augment(train_x[chosen]), train_y[chosen], 0.7 if progress < 0.75 else 1.0)
+            loss = loss_function(augment(train_x[chosen]), train_y[chosen], args.keep if progress < 0.75 else 1.0)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

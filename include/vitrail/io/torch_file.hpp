@@ -20,8 +20,8 @@ VITRAIL_BEGIN_NAMESPACE
 struct TorchOptions {
   /// Which tensors to open: a dotted path of keys ("model_ema", "state.model"), which is taken off
   /// their names, or "." for all of them under their full paths. Empty: the first of state_dict,
-  /// model, teacher, model_ema, module, student, network, net, params, encoder that holds tensors; else the
-  /// tensors right in the file's dict; else the only group there is.
+  /// model, teacher, model_ema, module, student, network, net, params, encoder that holds tensors;
+  /// else the tensors right in the file's dict; else the only group there is.
   std::string group = {};
   /// Globals to skip as inert data besides the built-in list, such as "omegaconf.DictConfig" (as
   /// they are named in the Error that refuses them). They are never imported or called.

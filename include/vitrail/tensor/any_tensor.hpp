@@ -59,7 +59,7 @@ struct AnyView {
   [[nodiscard]] std::array<Index, Rank> extents() const {
     if (shape.rank() != Rank)
       fail("tensor", "has shape ", shape.to_string(), ", wanted rank ", Rank);
-    std::array<Index, Rank> result;
+    std::array<Index, Rank> result{};
     std::copy(shape.begin(), shape.end(), result.begin());
     return result;
   }
