@@ -24,6 +24,11 @@ std::string prefix_order(const ViTConfig& c) {
 }
 
 std::string positions(const ViTConfig& c) {
+  if (c.sincos_positions) return "computed sines and cosines";
+  if (c.shared_relative_positions) return "a relative bias, one table for all blocks";
+  if (c.relative_positions) return "a relative bias in each block";
+  if (c.rotary != RotaryKind::none && c.positions == PositionCoverage::none)
+    return "rotary, on the patches";
   switch (c.positions) {
     case PositionCoverage::all: return "learned, for every token";
     case PositionCoverage::class_and_patches: return "learned, for class token and patches";
@@ -64,8 +69,18 @@ int info(const InfoOptions& options) {
   line("width", text(c.embed_dim) + ", MLP " + text(c.mlp_hidden) + (c.gated_mlp ? " gated" : ""));
   line("depth", text(c.depth) + " blocks");
   line("heads", text(c.heads) + " of " + text(c.head_dim), "heads");
+  if (c.block == BlockKind::post_norm) line("blocks", "norms after the branches");
+  if (c.block == BlockKind::parallel_things)
+    line("blocks", text(c.branches) + " branches side by side");
+  if (c.block == BlockKind::parallel_scaling) line("blocks", "attention and MLP side by side");
+  if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
+  if (checkpoint.swin)
+    line("windows", text(checkpoint.swin->window) + " x " + text(checkpoint.swin->window));
   line("tokens", prefix_order(c));
-  line("positions", positions(c));
+  line("positions",
+       positions(c) + (c.rotary != RotaryKind::none && c.positions != PositionCoverage::none
+                           ? ", and rotary on the patches"
+                           : ""));
   line("resampler", std::string(name_of(c.position_rule)), "position_rule");
   line("norm",
        std::string(c.norm == NormKind::layer_norm ? "LayerNorm" : "RMSNorm") + ", eps " + eps,

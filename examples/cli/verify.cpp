@@ -30,11 +30,56 @@ struct Tally {
   int failed = 0;
 };
 
-/// One line of a table in markdown: publisher, model, tensors, largest difference.
+/// One line of a table in markdown: a family of a publisher's, over all its folders.
 struct Row {
-  std::string folder;
-  VerifyResult result;
+  std::string publisher;
+  std::string family;
+  int models = 0;
+  double difference = 0;
+  bool failed = false;
 };
+
+/// The family that an architecture's name belongs to; the first word that fits decides.
+const char* family_of(const VerifyResult& result) {
+  constexpr std::pair<const char*, const char*> families[] = {
+      {"swin", "Swin"},
+      {"_r26_", "hybrids (ResNetV2 stems)"},
+      {"_r50_", "hybrids (ResNetV2 stems)"},
+      {"_r_s16_", "hybrids (ResNetV2 stems)"},
+      {"xp_", "parallel blocks, norms after branches, AIMv2"},
+      {"x2_", "parallel blocks, norms after branches, AIMv2"},
+      {"rpn", "parallel blocks, norms after branches, AIMv2"},
+      {"aimv2", "parallel blocks, norms after branches, AIMv2"},
+      {"beit", "BEiT"},
+      {"eva", "EVA, EVA-02"},
+      {"dinov3", "DINOv3"},
+      {"dinov2", "DINOv2, registers, SwiGLU"},
+      {"deit", "DeiT, DeiT III"},
+      {"siglip", "SigLIP"},
+      {"clip", "CLIP towers"},
+      {"CLIP", "CLIP towers"},
+      {"BLIP", "BLIP towers"}};
+  for (const auto& [word, family] : families) {
+    if (result.architecture.find(word) != std::string::npos) return family;
+  }
+  return result.publisher == "lucidrains" ? "ViT, SimpleViT" : "ViT";
+}
+
+void add_to(std::vector<Row>& rows, const VerifyResult& result) {
+  const std::string family = family_of(result);
+  auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& known) {
+    return known.publisher == result.publisher && known.family == family;
+  });
+  if (row == rows.end()) {
+    Row fresh;
+    fresh.publisher = result.publisher;
+    fresh.family = family;
+    row = rows.insert(rows.end(), std::move(fresh));
+  }
+  ++row->models;
+  row->difference = std::max(row->difference, result.largest_difference());
+  row->failed = row->failed || result.failures() > 0;
+}
 
 void print(const VerifyResult& result, bool table, Tally& tally) {
   std::string file;
@@ -55,15 +100,15 @@ void print(const VerifyResult& result, bool table, Tally& tally) {
   }
 }
 
-void print_table(const std::vector<Row>& rows) {
-  std::printf("| publisher | model | case | tensors | largest difference |\n");
-  std::printf("| --- | --- | --- | ---: | ---: |\n");
+void print_table(std::vector<Row> rows) {
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return std::tie(a.publisher, a.family) < std::tie(b.publisher, b.family);
+  });
+  std::printf("| publisher | family | models | largest difference |\n");
+  std::printf("|---|---|---:|---:|\n");
   for (const Row& row : rows) {
-    const auto compared = std::count_if(row.result.verdicts.begin(), row.result.verdicts.end(),
-                                        [](const Verdict& v) { return v.problem.empty(); });
-    std::printf("| %s | %s | %s | %td | %.1e%s |\n", row.result.publisher.c_str(),
-                row.result.architecture.c_str(), row.folder.c_str(), compared,
-                row.result.largest_difference(), row.result.failures() > 0 ? " **fails**" : "");
+    std::printf("| %s | %s | %d | %.1e%s |\n", row.publisher.c_str(), row.family.c_str(),
+                row.models, row.difference, row.failed ? " **fails**" : "");
   }
 }
 
@@ -128,11 +173,10 @@ int verify(const VerifyOptions& options) {
       if (const Json* recipes = json_find(json, "pipelines")) {
         verify_pictures(folder, *recipes, options.tolerance, *executor, tally);
       } else {
-        Row row{fs::path(folder).lexically_normal().filename().string(), {}};
-        row.result =
+        const VerifyResult result =
             verify_folder(folder, options.model.load_options(), options.tolerance, *executor);
-        print(row.result, options.table, tally);
-        rows.push_back(std::move(row));
+        print(result, options.table, tally);
+        add_to(rows, result);
       }
       if (tally.failed > 0)
         failures.push_back(folder + ": " + std::to_string(tally.failed) + " of " +
@@ -170,6 +214,7 @@ void add_verify(CLI::App& app, int& exit_code) {
                    "Largest difference, relative to max(1, largest value); default 2e-5 on logits "
                    "and pooled features, 5e-5 elsewhere")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--table", options->table, "Print a table in markdown, a line for each folder");
+  command->add_flag("--table", options->table,
+                    "Print a table in markdown, a line for each publisher's family of models");
   command->callback([options, &exit_code] { exit_code = verify(*options); });
 }
