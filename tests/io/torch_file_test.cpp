@@ -105,10 +105,9 @@ TEST(TorchFile, OpensAnotherGroupWhenAskedTo) {
   EXPECT_EQ(
       error_of([&] { TorchFile file(path, {}, {.group = "teacher"}); }),
       path + ": no tensors in the group 'teacher', there are 'model' 'model_ema' 'optimizer'");
-  EXPECT_CONTAINS(
-      error_of([] { TorchFile file(torch_golden("two_groups.pth")); }),
-      "holds several groups of tensors, choose one: 'decoder' (1 tensors), 'encoder' (1 "
-      "tensors)");
+  EXPECT_CONTAINS(error_of([] { TorchFile file(torch_golden("two_groups.pth")); }),
+                  "holds several groups of tensors, choose one: 'left' (1 tensors), 'right' (1 "
+                  "tensors)");
 }
 
 TEST(TorchFile, OpensTorchScriptAndSingleTensors) {

@@ -2,6 +2,7 @@
 #ifndef VITRAIL_OPS_PACKED_MATRIX_HPP
 #define VITRAIL_OPS_PACKED_MATRIX_HPP
 
+#include <vector>
 #include <vitrail/ops/panels.hpp>
 #include <vitrail/runtime/executor.hpp>
 
