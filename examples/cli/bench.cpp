@@ -131,8 +131,12 @@ void add_bench(CLI::App& app, int& exit_code) {
       "bench", "How fast a model runs here, and how much of this machine that is");
   add_model_options(*command, options->model, false);
   command->get_option("--model")->description("A checkpoint, instead of a preset");
+  for (const char* flag : {"--arch", "--heads", "--gelu", "--eps", "--position-resample", "--patch",
+                           "--pad", "--lenient", "--fidelity", "--overlay", "--group"})
+    command->get_option(flag)->needs("--model");  // a preset settles all of these
   command->add_option("--preset", options->preset, "A published architecture with random weights")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes("--model");
   command->add_option("--batch", options->batch, "Pictures in one pass")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

@@ -41,6 +41,8 @@ std::string positions(const ViTConfig& c) {
 int info(const InfoOptions& options) {
   LoadOptions load_options = options.model.load_options();
   load_options.lenient = true;
+  const std::unique_ptr<Executor> executor = make_executor(options.model.threads);
+  load_options.executor = executor.get();
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
   const ViTConfig& c = checkpoint.config;
   const auto line = [&](const char* what, const std::string& value, const char* field = "") {

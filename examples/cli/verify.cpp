@@ -178,6 +178,7 @@ int verify(const VerifyOptions& options) {
         print(result, options.table, tally);
         add_to(rows, result);
       }
+      if (tally.compared == 0 && tally.failed == 0) fail(folder, "nothing in it could be compared");
       if (tally.failed > 0)
         failures.push_back(folder + ": " + std::to_string(tally.failed) + " of " +
                            std::to_string(tally.compared) + " tensors differ");
@@ -208,7 +209,7 @@ void add_verify(CLI::App& app, int& exit_code) {
           "decoded.safetensors and a config.json of recipes")
       ->required();
   add_model_options(*command, options->model, false);
-  command->get_option("--model")->group("");
+  command->remove_option(command->get_option("--model"));  // the folders are the models
   command
       ->add_option("--tolerance", options->tolerance,
                    "Largest difference, relative to max(1, largest value); default 2e-5 on logits "

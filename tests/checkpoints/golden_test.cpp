@@ -35,7 +35,8 @@ TEST_P(Golden, AgreesWithTheReferenceAtEveryResolution) {
     EXPECT_FALSE(v.failed) << v.file << ": " << v.name << " is off by " << v.difference << " "
                            << v.problem;
   }
-  EXPECT_FALSE(result.verdicts.empty());
+  const auto compared = [](const Verdict& v) { return v.problem.empty(); };
+  EXPECT_TRUE(std::any_of(result.verdicts.begin(), result.verdicts.end(), compared));
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, Golden, testing::ValuesIn(golden_folders()),

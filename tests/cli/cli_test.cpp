@@ -196,7 +196,8 @@ TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
 TEST(CommandLine, ABadFlagExitsWithTwo) {
   for (const char* wrong :
        {"", "classify", "classify x.png --precision f8", "classify x.png --nonsense", "paint x.png",
-        "classify x.png --size big", "run --model m", "classify x.png --threads -3"}) {
+        "classify x.png --size big", "run --model m", "classify x.png --threads -3",
+        "verify folder --model m", "bench --gelu tanh", "preprocess x.png -o o --precision int8"}) {
     const Outcome outcome = vitrail_program(wrong);
     EXPECT_EQ(outcome.code, 2) << wrong;
     EXPECT_FALSE(outcome.error.empty() && outcome.out.empty()) << wrong;
