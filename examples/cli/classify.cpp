@@ -111,6 +111,7 @@ int classify(const ClassifyOptions& options) {
     } catch (const Error& error) {
       failures.emplace_back(error.what());
     }
+    check_standard_output();
     progress.step();
   }
   progress.hide();

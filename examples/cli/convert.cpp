@@ -46,22 +46,28 @@ int convert(const ConvertOptions& options) {
     file /= "model.safetensors";
   }
   std::vector<std::pair<std::string, AnyTensor>> tensors;
-  for (const auto& [name, view] : files.tensors) tensors.emplace_back(name, converted(view, dtype));
+  for (const auto& [name, view] : files.tensors) {
+    files.tensors.check_size(view);
+    tensors.emplace_back(name, converted(view, dtype));
+  }
   std::vector<NamedTensor> views;
   for (const auto& [name, tensor] : tensors) views.push_back({name, tensor.view()});
   write_safetensors(file.string(), views, files.tensors.metadata());
   if (to_folder) {
     for (const auto* config : {&files.config, &files.preprocessor_config}) {
       if (!*config) continue;
-      std::error_code error;
       const fs::path copy = file.parent_path() / fs::path((*config)->path).filename();
       if (fs::weakly_canonical((*config)->path) == fs::weakly_canonical(copy)) continue;
-      fs::copy_file((*config)->path, copy, fs::copy_options::overwrite_existing, error);
-      if (error) fail(copy.string(), "cannot be written: " + error.message());
+      const MappedFile original((*config)->path);
+      NewFile written(copy.string());
+      written.write(original.bytes());
+      written.commit();
     }
   }
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += tensor.bytes().size();
   std::printf("%s: %zu tensors, %.1f MiB\n", file.string().c_str(), views.size(),
-              static_cast<double>(fs::file_size(file)) / (1 << 20));
+              static_cast<double>(bytes) / (1 << 20));
   return 0;
 }
 

@@ -37,11 +37,11 @@ inline constexpr Publisher publishers[] = {
     {"LAVIS", is_lavis, open_lavis},
     {"lucidrains", is_lucidrains, open_lucidrains}};
 
-/// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
-/// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
-[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
+/// Settles everything but the weights' values for files that are open already, in memory too.
+/// Throws Error when no publisher, or more than one, recognises the tensors, and as the publisher's
+/// own reader does.
+[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(CheckpointFiles files,
                                                            const LoadOptions& options) {
-  CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (files.config && is_meta_deit_config(files.config->json))
     return open_meta_deit(std::move(files), options);
@@ -65,6 +65,13 @@ inline constexpr Publisher publishers[] = {
                                    "), expected the names of " + known);
   }
   return found->open(std::move(files), options);
+}
+
+/// The same for a folder or a file.
+[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
+                                                const LoadOptions& options) {
+  return open_checkpoint(open_checkpoint_files(path, options.limits, {.group = options.group}),
+                         options);
 }
 
 VITRAIL_END_NAMESPACE

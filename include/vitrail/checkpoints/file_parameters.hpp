@@ -181,6 +181,7 @@ class FileParameters final : public Parameters<T> {
                                      wanted.to_string() +
                                      (source->layout == Layout::same ? "" : " in another layout"));
       }
+      tensors().check_size(view);
       used_.insert(stored_name);
       parts.emplace_back(std::move(view));
     }

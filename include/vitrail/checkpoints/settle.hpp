@@ -48,11 +48,11 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
   } else {
     c.image_height = c.image_width = json_as<Index>(value, key, where);
   }
-  constexpr Index largest = 1 << 16;
-  if (c.image_height < 1 || c.image_width < 1 || c.image_height > largest ||
-      c.image_width > largest) {
+  constexpr Index most_pixels = PreprocessConfig{}.max_pixels;
+  if (c.image_height < 1 || c.image_width < 1 || c.image_height > most_pixels / c.image_width) {
     fail(where, "'" + std::string(key) + "' is " + std::to_string(c.image_height) + " x " +
-                    std::to_string(c.image_width) + ", expected between 1 and 65536 pixels");
+                    std::to_string(c.image_width) + ", expected between 1 and " +
+                    std::to_string(most_pixels) + " pixels in all");
   }
 }
 

@@ -1,5 +1,5 @@
 // The inner loop of every dense product. Included once per instruction set, inside its namespace,
-// by kernels/x86_*.hpp; on its own it is empty.
+// by kernels/{arm,x86}_*.hpp; on its own it is empty.
 //
 // A tile is Rows x (Vectors * width) accumulators in registers. One step takes one panel row (1, 2
 // or 4 values of K for every output) and the matching four bytes of each left row:
