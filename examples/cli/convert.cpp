@@ -65,7 +65,7 @@ int convert(const ConvertOptions& options) {
     }
   }
   std::size_t bytes = 0;
-  for (const auto& [name, tensor] : tensors) bytes += tensor.bytes().size();
+  for (const auto& [name, tensor] : tensors) bytes += tensor.view().bytes.size();
   std::printf("%s: %zu tensors, %.1f MiB\n", file.string().c_str(), views.size(),
               static_cast<double>(bytes) / (1 << 20));
   return 0;

@@ -143,7 +143,7 @@ class RecipeJson {
       return "a list of " + std::to_string(value.size());
     constexpr std::size_t longest = 80;
     std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    if (text.size() > longest) text = text.substr(0, longest) + "...";
+    if (text.size() > longest) text.replace(longest, std::string::npos, "...");
     return text;
   }
 
