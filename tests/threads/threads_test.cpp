@@ -28,15 +28,10 @@ std::vector<float> scores(const Classifier& model, Index number, Executor* execu
   return {logits.flat().begin(), logits.flat().end()};
 }
 
-/// Bit-equality where kernels multiply; Eigen's products are compared loosely.
+/// Bit-equality, at any level: nothing here depends on who computes.
 void expect_same(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (cpu_level() == CpuLevel::generic)
-      EXPECT_NEAR(a[i], b[i], 1e-4F);
-    else
-      EXPECT_EQ(a[i], b[i]);
-  }
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i], b[i]);
 }
 
 /// Runs `task(thread)` on so many threads and waits for them.
