@@ -28,6 +28,10 @@ struct PositionEmbedding {
   /// SimpleViT's fixed positions (Beyer et al. 2022): [sin x, cos x, sin y, cos y], each of D/4
   /// frequencies 10000^(-k / (D/4 - 1)).
   [[nodiscard]] static PositionEmbedding sincos(Grid grid, Index D) {
+    constexpr Index most = Index{1} << 26;  // numbers; a config alone must not fill the memory
+    if (grid.count() > most / std::max<Index>(D, 1))
+      fail("positions", "a table of ", grid.count(), " patches of ", D, " numbers, the limit is ",
+           most, " in all");
     PositionEmbedding positions{.grid = grid, .width = D, .computed = true};
     positions.table = Tensor<T, 1>({grid.count() * D});
     fill_sincos(grid, {positions.table.data(), {grid.count(), D}});
