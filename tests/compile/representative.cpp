@@ -1,5 +1,6 @@
-// One program for every compiler and every flag: a model is loaded, run on each level this processor has and in each
-// precision, and once more in double; the answers agree. usage: representative MODEL
+// One program for every compiler and every flag: a model is loaded, run on each level this
+// processor has and in each precision, and once more in double; the answers agree. usage:
+// representative MODEL
 #include <cmath>
 #include <cstdio>
 #include <vitrail/vitrail.hpp>
@@ -32,9 +33,9 @@ int main(int argc, char** argv) try {
   Workspace workspace;
   const ViT<double> oracle = load_vit<double>(checkpoint, {});
   const Index K = oracle.config().classes;
-  const auto size = pixels.extents();
-  Tensor<double, 4> exact({1, size[0], size[1], size[2]});
-  for (Index i = 0; i < pixels.count(); ++i) exact.data()[i] = static_cast<double>(pixels.data()[i]);
+  Tensor<double, 4> exact({1, pixels.extent(0), pixels.extent(1), pixels.extent(2)});
+  for (Index i = 0; i < pixels.count(); ++i)
+    exact.data()[i] = static_cast<double>(pixels.data()[i]);
   Tensor<double, 2> expected({1, K});
   oracle.forward(exact, {.logits = expected}, {serial, workspace});
 

@@ -53,7 +53,7 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
           b[v] = Op::right(right + v * vector_bytes, part);
         }
         VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-          const std::byte* value = a + r * 64 + part * 4;
+          const std::byte* value = a + r * 64 + Index{4} * part;
           if (Op::fold_broadcast && r % 3 == 0) {
             VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
               Op::add_from_memory(sums[r][v], value, b[v]);
