@@ -49,7 +49,7 @@ std::vector<int> samples(const Bytes& png, const DecodeOptions& options = {}) {
 }
 
 TEST(Png, ASmallFileCannotClaimALargePicture) {
-  for (const std::uint8_t kind : {0, 2, 6}) {
+  for (const std::uint8_t kind : Bytes{0, 2, 6}) {
     const std::string error =
         error_of([&] { (void)samples(png_of(13000, 13000, 16, kind, {}, {0})); });
     EXPECT_NE(error.find("cannot hold"), std::string::npos) << error;
