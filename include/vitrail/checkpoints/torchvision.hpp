@@ -95,10 +95,10 @@ namespace detail {
   const Json* args = file ? json_find(file->json, "model_args") : nullptr;
   bool image_known = false;
   c.heads = detail::torchvision_heads(shapes.quotient("blocks.0.norm1.weight", 1));
-  checkpoint.because["heads"] = "the published model of this width";
+  checkpoint.because.set("heads", "the published model of this width");
   if (args != nullptr) {
     c.heads = json_get<Index>(*args, "num_heads", file->path);
-    checkpoint.because["heads"] = file->path;
+    checkpoint.because.set("heads", file->path);
     if (const Json* size = json_find(*args, "image_size")) {
       set_image_size(*size, "image_size", file->path, c);
       image_known = true;
@@ -106,7 +106,7 @@ namespace detail {
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(),
@@ -117,7 +117,7 @@ namespace detail {
   settle_preprocess(file, file ? json_find(file->json, "transforms") : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
     checkpoint.preprocess = parse_recipe(detail::torchvision_recipe(c), checkpoint.path());
-    checkpoint.because["preprocess"] = "torchvision's presets";
+    checkpoint.because.set("preprocess", "torchvision's presets");
   }
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -33,7 +33,7 @@ using ByteSpan = std::span<const std::uint8_t>;
 /// Every decoder asks before it allocates. Throws Error.
 inline void check_picture_size(Index height, Index width, std::string_view where,
                                const DecodeOptions& options) {
-  const std::string size = std::to_string(width) + " x " + std::to_string(height);
+  const std::string size = join(width, " x ", height);
   if (height < 1 || width < 1) fail(where, "the picture is ", size, " pixels, it has none");
   if (std::max(height, width) > options.max_side)
     fail(where, "the picture is ", size, " pixels, the limit is ", options.max_side, " a side");
