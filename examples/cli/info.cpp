@@ -1,5 +1,6 @@
 // vitrail info: what a checkpoint is, and why it is taken for that.
 
+#include <algorithm>
 #include <cstdio>
 #include <vitrail/vitrail.hpp>
 
@@ -36,6 +37,18 @@ std::string positions(const ViTConfig& c) {
     case PositionCoverage::none: break;
   }
   return "none";
+}
+
+std::string adapters(const AdapterConfig& a) {
+  const auto [least, most] = std::minmax_element(a.hidden.begin(), a.hidden.end());
+  std::string text = std::string(name_of(a.input)) + ", " + std::to_string(*most) + " wide";
+  if (*least != *most) text += " at most";
+  text += ", " + std::string(name_of(a.activation));
+  if (a.norm_before) text += ", a norm before";
+  if (a.norm_after) text += ", a norm after";
+  char scale[32];
+  std::snprintf(scale, sizeof scale, "%g", a.scale);
+  return text + ", scale " + (a.stored_scale ? "in the file" : scale);
 }
 
 int info(const InfoOptions& options) {
@@ -75,6 +88,9 @@ int info(const InfoOptions& options) {
   if (c.block == BlockKind::parallel_things)
     line("blocks", text(c.branches) + " branches side by side");
   if (c.block == BlockKind::parallel_scaling) line("blocks", "attention and MLP side by side");
+  if (c.differential_attention) line("attention", "the difference of two softmaxes");
+  if (c.attn_adapter) line("attn adapters", adapters(*c.attn_adapter), "adapters");
+  if (c.mlp_adapter) line("MLP adapters", adapters(*c.mlp_adapter), "adapters");
   if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
   if (checkpoint.swin)
     line("windows", text(checkpoint.swin->window) + " x " + text(checkpoint.swin->window));

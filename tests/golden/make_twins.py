@@ -1,46 +1,26 @@
 """Golden folders that no publisher's code made.
 
 plain_*       a few lines of torch for variants without another golden: parallel blocks, norms after
-              the branches, AIMv2
+              the branches, AIMv2, differential attention
 big_vision*   timm_siglip_map's weights under big_vision's names, block by block and stacked; what
               timm gives for them is expected
 
 /usr/bin/python3 make_twins.py      needs torch (1.13)
 """
-import array
 import json
+import math
 import os
 import shutil
-import struct
+import sys
 
 import torch
 import torch.nn.functional as F
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from files import read, write
+
 torch.manual_seed(0)
-
-
-def write(path, tensors):
-    header, blobs, end = {}, [], 0
-    for name, tensor in tensors.items():
-        data = array.array("f", tensor.contiguous().flatten().tolist()).tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + len(data)]}
-        end += len(data)
-        blobs.append(data)
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
-def read(path):
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        data = file.read()
-    return {
-        name: torch.frombuffer(bytearray(data[slice(*entry["data_offsets"])]), dtype=torch.float32).reshape(entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
 
 
 # --- plain torch ------------------------------------------------------------------------------------
@@ -191,6 +171,84 @@ def aimv2():
     golden("plain_aimv2", "aimv2_large_patch14_224", w, forward)
 
 
+# Ye et al. 2024, as timm's vit_dwee (one branch after the other) and vit_dpwee (side by side) have it.
+def differential(name, architecture, parallel, dual):
+    w = Weights()
+    w.patches(0)
+    w["pos_embed"] = random(1, N, D)
+    w["reg_token"] = random(1, 1, D)
+    half = D // A // 2
+    for i in range(L):
+        block = f"blocks.{i}"
+        attn = block if parallel else block + ".attn"
+        if dual:
+            w[attn + ".lambda_a"], w[attn + ".lambda_b"] = random(1).squeeze(), random(1).squeeze()
+        else:
+            for part in ("q1", "k1", "q2", "k2"):
+                w[f"{attn}.lambda_{part}"] = random(half)
+        w[attn + ".sub_norm.weight"] = 1 + random(2 * half)
+        if parallel:
+            w.norm(block + ".in_norm")
+            w.linear(block + ".in_proj", M + 3 * D, D)
+            w.linear(block + ".out_proj", D, D + M)
+            w[block + ".ls.gamma"] = random(D)
+            continue
+        w.norm(block + ".norm1")
+        w.linear(block + ".attn.qkv", 3 * D, D)
+        w.norm(block + ".attn.q_norm")
+        w.norm(block + ".attn.k_norm")
+        for part in ("q_norm", "k_norm"):
+            for kind in ("weight", "bias"):
+                w[f"{block}.attn.{part}.{kind}"] = w[f"{block}.attn.{part}.{kind}"][:half].clone()
+        w.linear(block + ".attn.proj", D, D)
+        w[block + ".ls1.gamma"] = random(D)
+        w.norm(block + ".norm2")
+        w.linear(block + ".mlp.fc1", M, D)
+        w.linear(block + ".mlp.fc2", D, M)
+        w[block + ".ls2.gamma"] = random(D)
+    w.norm("fc_norm")
+    w.linear("head", K, D)
+
+    def heads(i, attn, q, k, v):
+        batch, tokens, _ = q.shape
+        q, k = (x.reshape(batch, tokens, A, 2, half) for x in (q, k))
+        if not parallel:
+            q, k = (F.layer_norm(x, (half,), w[f"{attn}.{n}.weight"], w[f"{attn}.{n}.bias"], 1e-6)
+                    for x, n in ((q, "q_norm"), (k, "k_norm")))
+        weights = (torch.einsum("bqahd,bkahd->bahqk", q, k) * half**-0.5).softmax(-1)
+        if dual:
+            one, two = w[attn + ".lambda_a"], w[attn + ".lambda_b"]
+        else:
+            one, two = ((w[f"{attn}.lambda_q{n}"] * w[f"{attn}.lambda_k{n}"]).sum() for n in (1, 2))
+        start = 0.8 - 0.6 * math.exp(-0.3 * i)
+        weights = weights[:, :, 0] - (one.exp() - two.exp() + start) * weights[:, :, 1]
+        x = torch.einsum("baqk,bkad->bqad", weights, v.reshape(batch, tokens, A, 2 * half))
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * w[attn + ".sub_norm.weight"]
+        return (x * (1 - start)).reshape(batch, tokens, D), weights
+
+    def forward(x):
+        x = w.embed(x) + w["pos_embed"]
+        x = torch.cat([w["reg_token"].expand(len(x), -1, -1), x], 1)
+        stages = {}
+        for i in range(L):
+            stages[f"hidden_states.{i}"] = x
+            block = f"blocks.{i}"
+            if parallel:
+                hidden, q, k, v = w.apply(block + ".in_proj", w.layer_norm(block + ".in_norm", x)).split([M, D, D, D], -1)
+                joined, weights = heads(i, block, q, k, v)
+                x = x + w.apply(block + ".out_proj", torch.cat([joined, F.gelu(hidden)], -1)) * w[block + ".ls.gamma"]
+                continue
+            q, k, v = w.apply(block + ".attn.qkv", w.layer_norm(block + ".norm1", x)).chunk(3, -1)
+            joined, weights = heads(i, block + ".attn", q, k, v)
+            x = x + w.apply(block + ".attn.proj", joined) * w[block + ".ls1.gamma"]
+            x = x + w.mlp(block + ".mlp", w.layer_norm(block + ".norm2", x)) * w[block + ".ls2.gamma"]
+        pooled = w.layer_norm("fc_norm", x[:, 1:].mean(1))
+        logits = w.apply("head", pooled)
+        return {**stages, "attn_last": weights, "forward_features": x, "pre_logits": pooled, "logits": logits}
+
+    golden(name, architecture, w, forward)
+
+
 # --- big_vision's names -----------------------------------------------------------------------------
 
 
@@ -268,3 +326,5 @@ parallel_things()
 post_norm()
 aimv2()
 big_vision()
+differential("plain_differential", "vit_dwee_patch16_reg1_gap_256", parallel=False, dual=False)
+differential("plain_differential_parallel", "vit_dpwee_patch16_reg1_gap_256", parallel=True, dual=True)

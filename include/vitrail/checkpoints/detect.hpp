@@ -2,6 +2,7 @@
 #ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
 #define VITRAIL_CHECKPOINTS_DETECT_HPP
 
+#include <vitrail/checkpoints/adapters.hpp>
 #include <vitrail/checkpoints/apple.hpp>
 #include <vitrail/checkpoints/beit3.hpp>
 #include <vitrail/checkpoints/clip.hpp>
@@ -44,7 +45,7 @@ inline constexpr Publisher publishers[] = {
   CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (files.config && is_meta_deit_config(files.config->json))
-    return open_meta_deit(std::move(files), options);
+    return with_adapters(open_meta_deit(std::move(files), options), options);
   const Publisher* found = nullptr;
   std::string known;
   for (const Publisher& publisher : publishers) {
@@ -64,7 +65,7 @@ inline constexpr Publisher publishers[] = {
                                    " tensors of no known Vision Transformer (" + first +
                                    "), expected the names of " + known);
   }
-  return found->open(std::move(files), options);
+  return with_adapters(found->open(std::move(files), options), options);
 }
 
 VITRAIL_END_NAMESPACE

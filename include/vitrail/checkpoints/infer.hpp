@@ -235,6 +235,7 @@ inline Index square_side(Index rows) {
   c.qkv_bias = t.has(attn + "qkv.bias");
   c.qk_norm = t.has(attn + "q_norm.weight");
   c.attn_norm = t.has(attn + "norm.weight");
+  c.differential_attention = t.has(attn + "sub_norm.weight");
   c.attn_proj = t.has(attn + "proj.weight");
   c.proj_bias = t.has(attn + "proj.bias");
   c.mlp_norm = t.has(mlp + "norm.weight");

@@ -30,12 +30,8 @@ VITRAIL_BEGIN_NAMESPACE
     c.norm_eps = json_get_if<double>(*args, "layernorm_eps", file.path).value_or(c.norm_eps);
   if (options.heads > 0) c.heads = options.heads;
   const bool is_deit3 = checkpoint.files.tensors.contains("blocks.0.gamma_1");
-  if (is_deit3) {
-    checkpoint.names = NameTable("", {{"blocks.{}.ls1.gamma", "blocks.{}.gamma_1"},
-                                      {"blocks.{}.ls2.gamma", "blocks.{}.gamma_2"},
-                                      {"*", "*"}});
-    c.positions = PositionCoverage::patches;
-  }
+  checkpoint.names = detail::timm_names(checkpoint.files.tensors, "");
+  if (is_deit3) c.positions = PositionCoverage::patches;
   infer_from_tensors(TensorShapes(checkpoint.files.tensors, checkpoint.names), checkpoint.names,
                      image_known, c);
   c.position_rule = PositionRule::huggingface;

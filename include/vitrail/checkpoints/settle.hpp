@@ -60,7 +60,6 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
 [[nodiscard]] inline std::vector<const Preset*> presets_that_fit(const ViTConfig& c) {
   std::vector<const Preset*> fitting;
   for (const Preset& preset : presets) {
-    if (!missing_capability(preset).empty()) continue;
     const ViTConfig p = make_config(preset, preset.name);
     const auto shape = [](const ViTConfig& x) {
       return std::tuple(x.embed_dim, x.depth, x.patch_height, x.patch_width, x.mlp_hidden,
@@ -69,7 +68,7 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
                         x.layer_scale, x.norm, x.gated_mlp, x.attn_norm, x.mlp_norm, x.fc_norm,
                         x.final_norm, x.relative_positions, x.patch_norm, x.stem.has_value(),
                         x.pooling == Pooling::map, x.block == BlockKind::parallel_things,
-                        x.block == BlockKind::parallel_scaling);
+                        x.block == BlockKind::parallel_scaling, x.differential_attention);
     };
     if (shape(p) == shape(c)) fitting.push_back(&preset);
   }

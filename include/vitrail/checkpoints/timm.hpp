@@ -87,10 +87,6 @@ namespace detail {
     fail(where, "unknown architecture '" + std::string(bare) +
                     "', expected one of timm's, such as vit_base_patch16_224");
   }
-  if (const std::string_view lack = missing_capability(*preset); !lack.empty()) {
-    fail(where,
-         std::string(bare) + " needs " + std::string(lack) + ", which this version does not run");
-  }
   return *preset;
 }
 
@@ -186,6 +182,11 @@ struct TimmDialect {
           {"blocks.0.attn.inner_attn_ln.weight",
            {{"blocks.{}.attn.norm.weight", "~blocks.{}.attn.inner_attn_ln.weight"},
             {"blocks.{}.attn.norm.bias", "~blocks.{}.attn.inner_attn_ln.bias"}}},
+          {"blocks.0.fc1.weight",  // AdaptFormer
+           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.fc1.weight"},
+            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.fc1.bias"},
+            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.fc2.weight"},
+            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.fc2.bias"}}},
           {"register_tokens", {{"reg_token", "~register_tokens"}}},
           {"storage_tokens", {{"reg_token", "~storage_tokens"}}}};
 }
@@ -203,6 +204,13 @@ struct TimmDialect {
        {"blocks.{}.attn.q_norm.bias", "~blocks.{}.q_norm.bias"},
        {"blocks.{}.attn.k_norm.weight", "~blocks.{}.k_norm.weight"},
        {"blocks.{}.attn.k_norm.bias", "~blocks.{}.k_norm.bias"},
+       {"blocks.{}.attn.sub_norm.weight", "~blocks.{}.sub_norm.weight"},
+       {"blocks.{}.attn.lambda_a", "~blocks.{}.lambda_a"},
+       {"blocks.{}.attn.lambda_b", "~blocks.{}.lambda_b"},
+       {"blocks.{}.attn.lambda_q1", "~blocks.{}.lambda_q1"},
+       {"blocks.{}.attn.lambda_k1", "~blocks.{}.lambda_k1"},
+       {"blocks.{}.attn.lambda_q2", "~blocks.{}.lambda_q2"},
+       {"blocks.{}.attn.lambda_k2", "~blocks.{}.lambda_k2"},
        {"blocks.{}.attn.proj.weight", "~blocks.{}.attn_out_proj.weight"},
        {"blocks.{}.attn.proj.bias", "~blocks.{}.attn_out_proj.bias"},
        {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp_out_proj.weight"},
@@ -218,6 +226,51 @@ struct TimmDialect {
     rules.push_back({"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp_bias"});
   }
 }
+
+/// A parallel block's one product out, out_proj (D, D + M), as the two that add up to it:
+/// attn_out_proj (D, D) and mlp_out_proj (D, M). The bias goes to the first, the second has none.
+class SplitOutProjections : public NamedTensors {
+ public:
+  SplitOutProjections(const NamedTensors& whole, const std::string& prefix, const Limits& limits)
+      : NamedTensors(whole.path()) {
+    keep_all_of(whole);
+    for (const auto& [key, value] : whole.metadata()) set_metadata(key, value);
+    for (const auto& [key, value] : whole.unreadable()) add_unreadable(key, value, limits);
+    for (const auto& [name, view] : whole) {
+      const std::size_t at = name.find(".out_proj.");
+      const bool block = at != std::string::npos && name.starts_with(prefix + "blocks.");
+      const std::string stem = block ? name.substr(0, at + 1) : "";
+      const Shape& s = view.shape;
+      if (block && name.ends_with(".bias")) {
+        add(stem + "attn_out_proj.bias", view, limits);
+      } else if (block && name.ends_with(".weight") && s.rank() == 2 && 0 < s[0] && s[0] < s[1]) {
+        add(stem + "attn_out_proj.weight", columns(view, 0, s[0]), limits);
+        add(stem + "mlp_out_proj.weight", columns(view, s[0], s[1]), limits);
+        const AnyView zeros = columns(view, 0, 1);
+        std::memset(bytes_.data(), 0, bytes_.size());
+        add(stem + "mlp_out_proj.bias", {zeros.dtype, {s[0]}, zeros.bytes}, limits);
+      } else {
+        add(name, view, limits);
+      }
+    }
+  }
+
+ private:
+  /// Columns [begin, end) of a matrix, in memory of its own.
+  [[nodiscard]] AnyView columns(const AnyView& view, Index begin, Index end) {
+    const std::size_t size = size_of(view.dtype);
+    const auto part = static_cast<std::size_t>(end - begin) * size;
+    const auto row = static_cast<std::size_t>(view.shape[1]) * size;
+    bytes_ = keep(AlignedBytes(static_cast<std::size_t>(view.shape[0]) * part));
+    for (std::size_t n = 0; n < static_cast<std::size_t>(view.shape[0]); ++n) {
+      std::memcpy(bytes_.data() + n * part,
+                  view.bytes.data() + n * row + static_cast<std::size_t>(begin) * size, part);
+    }
+    return {view.dtype, {view.shape[0], end - begin}, bytes_};
+  }
+
+  std::span<std::byte> bytes_;  // of the last columns()
+};
 
 /// The names of a file whose tensors carry `prefix`.
 [[nodiscard, gnu::cold]] inline NameTable timm_names(const NamedTensors& tensors,
@@ -276,6 +329,10 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
+  if (checkpoint.files.tensors.contains(prefix + "blocks.0.out_proj.weight")) {
+    checkpoint.files.tensors =
+        detail::SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
+  }
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
   checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);

@@ -92,7 +92,7 @@ template <Scalar T>
 [[gnu::cold]] EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
                                             const std::array<std::string, 4>& names,
                                             const std::string& attn_name,
-                                            const std::string& mlp_name) {
+                                            const std::string& mlp_name, Index index) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
   const auto norm = [&](const std::string& name, Index width) {
@@ -103,8 +103,13 @@ template <Scalar T>
   block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
   block.attn.qkv = Dense<T>::load(parameters, attn_name + ".qkv", 3 * inner, D, c.qkv_bias);
-  if (c.qk_norm) block.attn.q_norm = norm(attn_name + ".q_norm", c.head_dim);
-  if (c.qk_norm) block.attn.k_norm = norm(attn_name + ".k_norm", c.head_dim);
+  const Index qk_dim = c.differential_attention ? c.head_dim / 2 : c.head_dim;
+  if (c.qk_norm) block.attn.q_norm = norm(attn_name + ".q_norm", qk_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(attn_name + ".k_norm", qk_dim);
+  if (c.differential_attention) {
+    block.attn.differential =
+        DifferentialAttention<T>::load(parameters, attn_name, c.head_dim, index);
+  }
   if (c.attn_norm) block.attn.norm = norm(attn_name + ".norm", inner);
   if (c.attn_proj) {
     block.attn.proj = Dense<T>::load(parameters, attn_name + ".proj", D, inner, c.proj_bias);
@@ -128,11 +133,20 @@ template <Scalar T>
 
 template <Scalar T>
 [[gnu::cold]] EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters,
-                                         const std::string& name) {
+                                         Index index) {
+  const std::string name = "blocks." + std::to_string(index);
   if (c.block != BlockKind::parallel_things) {
-    return load_branches(
+    EncoderBlock<T> block = load_branches(
         c, parameters, {name + ".norm1", name + ".ls1.gamma", name + ".norm2", name + ".ls2.gamma"},
-        name + ".attn", name + ".mlp");
+        name + ".attn", name + ".mlp", index);
+    const auto adapter = [&](const std::optional<AdapterConfig>& config, const char* place) {
+      const Index R = config ? config->hidden.at(static_cast<std::size_t>(index)) : 0;
+      return R == 0 ? Adapter<T>{}
+                    : Adapter<T>::load(parameters, name + place, c.embed_dim, R, *config);
+    };
+    block.attn_adapter = adapter(c.attn_adapter, ".attn_adapter");
+    block.mlp_adapter = adapter(c.mlp_adapter, ".mlp_adapter");
+    return block;
   }
   EncoderBlock<T> first;
   for (Index i = 0; i < c.branches; ++i) {
@@ -140,7 +154,7 @@ template <Scalar T>
     const std::string mlp = name + ".ffns." + std::to_string(i);
     EncoderBlock<T> block = load_branches(
         c, parameters, {attn + ".norm", attn + ".ls.gamma", mlp + ".norm", mlp + ".ls.gamma"},
-        attn + ".attn", mlp + ".mlp");
+        attn + ".attn", mlp + ".mlp", index);
     if (i == 0) {
       first = std::move(block);
     } else {
@@ -178,6 +192,12 @@ template <Scalar T>
     fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found " +
                              std::to_string(c.head_dim));
   }
+  if (c.differential_attention && (c.rotary != RotaryKind::none || c.head_dim % 2 != 0)) {
+    fail(c.architecture,
+         "differential attention needs heads of an even number of columns and no rotary positions");
+  }
+  if ((c.attn_adapter || c.mlp_adapter) && c.block != BlockKind::sequential)
+    fail(c.architecture, "adapters need blocks of one branch after the other");
   if (c.stem) {
     vit.stem_ = ResNetStem<T>::load(parameters, "patch_embed.backbone", c.channels, *c.stem);
   }
@@ -205,7 +225,7 @@ template <Scalar T>
   if (c.pre_norm) vit.norm_pre_ = LayerNorm<T>::load(parameters, "norm_pre", D, c.norm_eps, c.norm);
   vit.encoder_.blocks.reserve(static_cast<std::size_t>(c.depth));
   for (Index i = 0; i < c.depth; ++i) {
-    vit.encoder_.blocks.push_back(detail::load_block(c, parameters, "blocks." + std::to_string(i)));
+    vit.encoder_.blocks.push_back(detail::load_block(c, parameters, i));
   }
   if (c.final_norm) {
     const double eps = c.final_norm_eps > 0 ? c.final_norm_eps : c.norm_eps;
