@@ -2,6 +2,7 @@
 
 plain_*       a few lines of torch for variants without another golden: parallel blocks, norms after
               the branches, AIMv2, differential attention
+lavis_clip    BLIP-2's CLIP tower under LAVIS's names, with its resampling of positions
 big_vision*   timm_siglip_map's weights under big_vision's names, block by block and stacked; what
               timm gives for them is expected
 
@@ -249,6 +250,57 @@ def differential(name, architecture, parallel, dual):
     golden(name, architecture, w, forward)
 
 
+# BLIP-2's CLIP tower as LAVIS files have it: a block short, `ln_vision` behind it.
+def lavis_clip():
+    w = Weights()
+    e = "visual_encoder."
+    w[e + "class_embedding"] = random(D)
+    w[e + "positional_embedding"] = random(N + 1, D)
+    w[e + "conv1.weight"] = random(D, 3, P, P) * 0.2
+    w.norm(e + "ln_pre")
+    for i in range(L):
+        block = f"{e}transformer.resblocks.{i}."
+        w.norm(block + "ln_1")
+        w.norm(block + "ln_2")
+        w[block + "attn.in_proj_weight"], w[block + "attn.in_proj_bias"] = random(3 * D, D), random(3 * D)
+        w.linear(block + "attn.out_proj", D, D)
+        w.linear(block + "mlp.c_fc", M, D)
+        w.linear(block + "mlp.c_proj", D, M)
+    w.norm("ln_vision")
+    w["query_tokens"], w["Qformer.cls.predictions.bias"] = random(1, 4, D), random(7)
+
+    def norm(name, x):
+        return F.layer_norm(x, (D,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def forward(x):
+        x = F.conv2d(x, w[e + "conv1.weight"], stride=P)
+        table, grid = w[e + "positional_embedding"], tuple(x.shape[2:])
+        if grid != (S // P, S // P):
+            patches = table[1:].reshape(1, S // P, S // P, D).permute(0, 3, 1, 2)
+            patches = F.interpolate(patches, size=grid, mode="bicubic", align_corners=True)
+            table = torch.cat([table[:1], patches.flatten(2)[0].t()])
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([w[e + "class_embedding"].expand(len(x), 1, -1), x], 1) + table
+        x = norm(e + "ln_pre", x)
+        for i in range(L):
+            block = f"{e}transformer.resblocks.{i}."
+            y = F.linear(norm(block + "ln_1", x), w[block + "attn.in_proj_weight"], w[block + "attn.in_proj_bias"])
+            q, k, v = y.reshape(len(x), -1, 3, A, D // A).permute(2, 0, 3, 1, 4)
+            y = ((q @ k.transpose(-1, -2) * (D // A) ** -0.5).softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(block + "attn.out_proj", y)
+            y = w.apply(block + "mlp.c_fc", norm(block + "ln_2", x))
+            x = x + w.apply(block + "mlp.c_proj", y * torch.sigmoid(1.702 * y))
+        return {"vit_features": x, "image_embeds": norm("ln_vision", x)}
+
+    golden("lavis_clip", None, w, forward)
+    folder = os.path.join(HERE, "lavis_clip")
+    with open(folder + "/config.json", "w") as file:
+        json.dump({"vit": {"num_heads": A, "img_size": S}}, file)
+    pixels = torch.randn(1, 3, 48, 24)
+    write(folder + "/input_48x24.safetensors", {"pixel_values": pixels})
+    write(folder + "/expected_48x24.safetensors", forward(pixels))
+
+
 # --- big_vision's names -----------------------------------------------------------------------------
 
 
@@ -328,3 +380,4 @@ aimv2()
 big_vision()
 differential("plain_differential", "vit_dwee_patch16_reg1_gap_256", parallel=False, dual=False)
 differential("plain_differential_parallel", "vit_dpwee_patch16_reg1_gap_256", parallel=True, dual=True)
+lavis_clip()

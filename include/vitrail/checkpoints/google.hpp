@@ -3,7 +3,8 @@
 //
 // Facts: vit_jax/models_vit.py, models_resnet.py, checkpoint.py; big_vision/models/vit.py. eps
 // 1e-6. Run as timm runs these files (erf GELU, positions resampled bilinearly, its ResNet's eps)
-// or, with Fidelity::google, as flax does (tanh GELU, scipy's zoom).
+// or, with Fidelity::google, as flax does (tanh GELU, scipy's zoom, TensorFlow's resize of
+// pictures).
 #ifndef VITRAIL_CHECKPOINTS_GOOGLE_HPP
 #define VITRAIL_CHECKPOINTS_GOOGLE_HPP
 
@@ -202,8 +203,13 @@ inline constexpr NameRule google_rules[] = {
                        {"mean", {0.5, 0.5, 0.5}},
                        {"std", {0.5, 0.5, 0.5}}};
   checkpoint.preprocess = parse_recipe(augreg, checkpoint.path());
-  checkpoint.because["preprocess"] = google ? "vit_jax's, but for its resize without antialiasing"
-                                            : "as timm evaluates these files";
+  checkpoint.because["preprocess"] = "as timm evaluates these files";
+  if (google) {
+    checkpoint.preprocess->resizer =
+        kind.big_vision ? Resizer::tensorflow_8bit : Resizer::tensorflow;
+    checkpoint.because["preprocess"] =
+        kind.big_vision ? "big_vision's resize|value_range(-1, 1)" : "vit_jax's input pipeline";
+  }
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -382,7 +382,12 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     infer_from_tensors(shapes, checkpoint.names, false,
                        c);  // weights of the architecture at another size
   }
-  if (c.pooling == Pooling::token && !c.class_token) c.pooling = Pooling::avg;
+  const bool told = file && checkpoint.because["pooling"] == file->path;
+  if (c.pooling == Pooling::token && (!c.class_token || (c.fc_norm && !c.final_norm && !told))) {
+    c.pooling = Pooling::avg;  // the mean is what a norm behind the pooling alone is made for
+    checkpoint.because["pooling"] =
+        c.class_token ? "the norm behind the pooling" : "there is no class token";
+  }
   if (c.classes == 0)  // timm's Identity in the place of a classifier
     checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;
