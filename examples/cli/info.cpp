@@ -79,8 +79,10 @@ int info(const InfoOptions& options) {
   std::printf("%-16s %.2f million in %zu tensors, %.1f MiB\n", "parameters",
               static_cast<double>(elements) / 1e6, checkpoint.files.tensors.size(),
               static_cast<double>(bytes) / (1 << 20));
-  line("picture", text(c.image_height) + " x " + text(c.image_width) + ", patches of " +
-                      text(c.patch_height) + " x " + text(c.patch_width));
+  line("picture",
+       text(c.image_height) + " x " + text(c.image_width) + ", patches of " + text(c.patch_height) +
+           " x " + text(c.patch_width),
+       "size");
   line("width", text(c.embed_dim) + ", MLP " + text(c.mlp_hidden) + (c.gated_mlp ? " gated" : ""));
   line("depth", text(c.depth) + " blocks");
   line("heads", text(c.heads) + " of " + text(c.head_dim), "heads");
@@ -94,7 +96,7 @@ int info(const InfoOptions& options) {
   if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
   if (checkpoint.swin)
     line("windows", text(checkpoint.swin->window) + " x " + text(checkpoint.swin->window));
-  line("tokens", prefix_order(c));
+  line("tokens", prefix_order(c), "tokens");
   line("positions",
        positions(c) + (c.rotary != RotaryKind::none && c.positions != PositionCoverage::none
                            ? ", and rotary on the patches"

@@ -141,7 +141,9 @@ void expect_twin(const std::string& name, const Renamed& renamed, const Expected
     EXPECT_EQ(found.publisher, expected.publisher) << name;
     EXPECT_EQ(found.rule, expected.rule) << name << ": " << name_of(found.rule);
     EXPECT_EQ(found.tokens, twin.tokens) << name;
-    if (expected.logits) EXPECT_EQ(found.logits, twin.logits) << name;
+    if (expected.logits) {
+      EXPECT_EQ(found.logits, twin.logits) << name;
+    }
   } catch (const Error& error) {
     ADD_FAILURE() << name << ": " << error.what();
   }

@@ -51,11 +51,8 @@ inline constexpr NameRule aimv2_rules[] = {
   c.architecture = "aimv2";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = options.heads > 0 ? options.heads : D % 128 == 0 ? D / 128 : 0;
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
-  checkpoint.because["heads"] = options.heads > 0 ? "asked for" : "AIMv2's heads of 128";
+  settle_heads(options, 0, shapes, checkpoint,
+               [](Index D) { return D % 128 == 0 ? D / 128 : Index{0}; });
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because[field] = "AIMv2's";
   infer_from_tensors(shapes, checkpoint.names, false, c);

@@ -70,12 +70,7 @@ inline constexpr NameRule beit3_rules[] = {
   c.architecture = "beit3";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = options.heads > 0 ? options.heads : D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
-  checkpoint.because["heads"] =
-      options.heads > 0 ? "asked for" : "the published model of this width";
+  settle_heads(options, 0, shapes, checkpoint);
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because[field] = "BEiT-3's, as timm reads it";
   infer_from_tensors(shapes, checkpoint.names, false, c);

@@ -38,14 +38,33 @@ inline constexpr Publisher publishers[] = {
     {"LAVIS", is_lavis, open_lavis},
     {"lucidrains", is_lucidrains, open_lucidrains}};
 
+namespace detail {
+
+/// What every publisher's reader leaves to the end: adapters, and where the rest came from.
+[[nodiscard, gnu::cold]] inline Checkpoint completed(Checkpoint checkpoint,
+                                                     const LoadOptions& options) {
+  checkpoint = with_adapters(std::move(checkpoint), options);
+  for (const char* field :
+       {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
+    checkpoint.because.try_emplace(field, checkpoint.publisher + "'s default");
+  checkpoint.because.try_emplace("tokens", "the tensors");
+  checkpoint.because.try_emplace(
+      "size", checkpoint.files.config ? checkpoint.files.config->path : "the tensors' shapes");
+  return checkpoint;
+}
+
+}  // namespace detail
+
 /// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
 /// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
 [[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
                                                            const LoadOptions& options) {
   CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
+  if (const auto prefix = FoldedProbe::prefix_in(files.tensors))
+    files.tensors = FoldedProbe(files.tensors, *prefix, options.limits);
   if (files.config && is_meta_deit_config(files.config->json))
-    return with_adapters(open_meta_deit(std::move(files), options), options);
+    return detail::completed(open_meta_deit(std::move(files), options), options);
   const Publisher* found = nullptr;
   std::string known;
   for (const Publisher& publisher : publishers) {
@@ -65,7 +84,7 @@ inline constexpr Publisher publishers[] = {
                                    " tensors of no known Vision Transformer (" + first +
                                    "), expected the names of " + known);
   }
-  return with_adapters(found->open(std::move(files), options), options);
+  return detail::completed(found->open(std::move(files), options), options);
 }
 
 VITRAIL_END_NAMESPACE

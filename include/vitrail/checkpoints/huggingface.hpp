@@ -253,14 +253,9 @@ struct HuggingFaceFile {
       checkpoint.because["pooling"] = where;
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "no config.json beside it tells the number of heads; name it with --heads");
-  infer_from_tensors(TensorShapes(tensors, checkpoint.names), checkpoint.names, image_known, c);
+  const TensorShapes shapes(tensors, checkpoint.names);
+  settle_heads(options, c.heads, shapes, checkpoint);
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (c.fc_norm && c.pooling == Pooling::token) c.pooling = Pooling::avg;  // BEiT's pooler
   if (c.representation_size > 0) checkpoint.stage_names.push_back({"pre_logits", "pooler_output"});
   apply_options(options, checkpoint);

@@ -90,6 +90,7 @@ namespace detail {
           {normed ? "forward_features" : last, "vision_model_output.last_hidden_state"},
           {"attn_last", "vision_model_output.attentions.last"},
           {"pre_logits", "vision_model_output.pooler_output"},
+          {blip ? "forward_features" : "", "vision_last_hidden_state"},
           {answer, "get_image_features"},
           {answer, "image_features_unnormalised"},
           {answer, "image_embeds", StagePart::unit_length},
@@ -130,12 +131,10 @@ namespace detail {
                  : blip ? Activation::gelu_erf
                         : Activation::quick_gelu;
   c.position_rule = PositionRule::huggingface;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = D == 1152 || D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
+  c.heads = 0;
   for (const char* field : {"norm_eps", "activation", "position_rule"})
     checkpoint.because[field] = "transformers' default";
   checkpoint.because["architecture"] = "the tensors' names";
-  checkpoint.because["heads"] = "the published model of this width";
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     const std::string& where = file->path;
@@ -160,13 +159,7 @@ namespace detail {
       image_known = true;
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "no config.json beside it tells the number of heads; name it with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   checkpoint.stage_names = detail::huggingface_clip_stages(c, blip, alone);
   apply_options(options, checkpoint);

@@ -88,8 +88,12 @@ namespace detail {
     c.patch_height = shape[hwio ? 0 : 2];
     c.patch_width = shape[hwio ? 1 : 3];
   } else {
-    c.channels = 3;
-    c.patch_height = c.patch_width = std::lround(std::sqrt(static_cast<double>(per_output) / 3));
+    for (const Index channels : {3, 1, 4}) {  // the first of which P is a whole number
+      c.channels = channels;
+      c.patch_height = c.patch_width =
+          std::lround(std::sqrt(static_cast<double>(per_output) / static_cast<double>(channels)));
+      if (channels * c.patch_height * c.patch_width == per_output) break;
+    }
   }
   if (c.channels < 1 || c.patch_height < 1 ||
       c.channels * c.patch_height * c.patch_width != per_output) {

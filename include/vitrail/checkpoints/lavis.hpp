@@ -67,9 +67,7 @@ namespace detail {
   for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
     checkpoint.because[field] = clip ? "LAVIS's clip_vit.py" : "LAVIS's models";
   const TensorShapes shapes(tensors, checkpoint.names);
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // EVA's giant: heads of 88
-  checkpoint.because["heads"] = "the published model of this width";
+  c.heads = 0;
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     if (const Json* vit = json_find(file->json, "vit")) {
@@ -83,12 +81,7 @@ namespace detail {
       }
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (blip2)
     checkpoint.stage_names.push_back({"hidden_states." + std::to_string(c.depth), "vit_features"});

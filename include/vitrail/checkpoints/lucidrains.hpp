@@ -119,6 +119,8 @@ namespace detail {
   const Index inner =
       shapes.quotient("blocks.0.attn.qkv.weight", 3 * shapes.quotient("blocks.0.norm1.weight", 1));
   c.heads = !shapes.has("blocks.0.attn.proj.weight") ? 1 : inner % 64 == 0 ? inner / 64 : 0;
+  if (c.heads == 1 && inner != 64)
+    checkpoint.because["heads"] = "no product behind the heads: there is one";
   c.pooling = simple || !shapes.has("cls_token") ? Pooling::avg : Pooling::token;
   bool image_known = false;
   const std::optional<ConfigFile>& file = checkpoint.files.config;

@@ -23,17 +23,20 @@ VITRAIL_BEGIN_NAMESPACE
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta DeiT"};
   const ConfigFile& file = *checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
+  c.heads = 0;
   const bool image_known = detail::read_timm_config(file, checkpoint);
   c.architecture = json_get_if<std::string>(file.json, "architecture", file.path).value_or("deit");
+  checkpoint.because["architecture"] = file.path;
   const Json* args = json_find(file.json, "model_args");
   if (args != nullptr)
     c.norm_eps = json_get_if<double>(*args, "layernorm_eps", file.path).value_or(c.norm_eps);
-  if (options.heads > 0) c.heads = options.heads;
   const bool is_deit3 = checkpoint.files.tensors.contains("blocks.0.gamma_1");
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, "");
   if (is_deit3) c.positions = PositionCoverage::patches;
-  infer_from_tensors(TensorShapes(checkpoint.files.tensors, checkpoint.names), checkpoint.names,
-                     image_known, c);
+  const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
+  settle_heads(options, c.heads, shapes, checkpoint);
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  if (c.distillation_token && !c.distilled_head) c.pooling = Pooling::class_and_distillation;
   c.position_rule = PositionRule::huggingface;
   checkpoint.because["position_rule"] = "DeiT's --finetune resamples so";
   if (c.distilled_head)
@@ -153,16 +156,7 @@ namespace detail {
     }
   }
   const TensorShapes shapes(tensors, checkpoint.names);
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
-  } else if (c.heads == 0) {
-    c.heads = D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // huge and giant: 80 and 88
-    checkpoint.because["heads"] = "the published model of this width";
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (!c.class_token) c.pooling = Pooling::avg;
   checkpoint.stage_names = {{"pre_logits", "embedding"},

@@ -37,6 +37,8 @@ class OverlaidTensors : public NamedTensors {
       }
     }
     for (const auto& [name, view] : table) add(name, view, limits);
+    for (const auto& [name, reason] : base.unreadable())
+      if (!table.contains(name)) add_unreadable(name, reason, limits);
   }
 
  private:

@@ -75,6 +75,35 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
   return fitting;
 }
 
+/// The heads of the published models D wide: of 64 columns, but 16 in the widest. 0: none is.
+[[nodiscard]] inline Index published_heads(Index D) {
+  for (const Index wide : {1152, 1280, 1408, 1664})
+    if (D == wide) return 16;
+  for (const Index plain : {192, 256, 320, 384, 512, 640, 768, 896, 1024, 1536})
+    if (D == plain) return D / 64;
+  return 0;
+}
+
+/// Heads: those asked for, else those that a config told (`told`, 0: none did), else those of the
+/// published model of this width. Throws Error that names the flag when there is none.
+inline void settle_heads(const LoadOptions& options, Index told, const TensorShapes& shapes,
+                         Checkpoint& checkpoint, Index (*by_width)(Index D) = published_heads) {
+  ViTConfig& c = checkpoint.config;
+  c.heads = told;
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because["heads"] = "asked for";
+  } else if (told == 0) {
+    const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+    c.heads = by_width(D);
+    checkpoint.because["heads"] = "the published model of this width";
+    if (c.heads == 0)
+      fail(checkpoint.path(), "is ", D,
+           " wide, as no published model is, and no config beside it "
+           "tells the number of heads; name it with --heads");
+  }
+}
+
 /// Applies what the user asked for over what the checkpoint says, and notes it.
 [[gnu::cold]] inline void apply_options(const LoadOptions& options, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;

@@ -215,6 +215,7 @@ struct SwinFile {
     }
   }
   apply_options(options, checkpoint);
+  if (!checkpoint.files.config && swin.window == 12) c.image_height = c.image_width = 384;
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {

@@ -7,6 +7,7 @@
 #ifndef VITRAIL_CHECKPOINTS_TIMM_HPP
 #define VITRAIL_CHECKPOINTS_TIMM_HPP
 
+#include <vitrail/checkpoints/rewritten.hpp>
 #include <vitrail/checkpoints/settle.hpp>
 #include <vitrail/checkpoints/timm_weights.hpp>
 
@@ -66,6 +67,11 @@ namespace detail {
   if (const Json* grid = json_find(*args, "ref_feat_shape"); grid != nullptr && grid->is_array()) {
     const auto shape = json_as<std::vector<Index>>(*grid, "ref_feat_shape", where);
     if (!shape.empty()) c.rotary_reference = shape.front();
+  }
+  if (const auto rotary = json_get_if<bool>(*args, "use_rot_pos_emb", where)) {
+    const bool dinov3 =
+        json_get_if<std::string>(*args, "rope_type", where).value_or("cat") == "dinov3";
+    c.rotary = !*rotary ? RotaryKind::none : dinov3 ? RotaryKind::dinov3 : RotaryKind::eva;
   }
   if (const auto dynamic = json_get_if<bool>(*args, "dynamic_img_size", where))
     c.patches_keep_grid = *dynamic;
@@ -227,51 +233,6 @@ struct TimmDialect {
   }
 }
 
-/// A parallel block's one product out, out_proj (D, D + M), as the two that add up to it:
-/// attn_out_proj (D, D) and mlp_out_proj (D, M). The bias goes to the first, the second has none.
-class SplitOutProjections : public NamedTensors {
- public:
-  SplitOutProjections(const NamedTensors& whole, const std::string& prefix, const Limits& limits)
-      : NamedTensors(whole.path()) {
-    keep_all_of(whole);
-    for (const auto& [key, value] : whole.metadata()) set_metadata(key, value);
-    for (const auto& [key, value] : whole.unreadable()) add_unreadable(key, value, limits);
-    for (const auto& [name, view] : whole) {
-      const std::size_t at = name.find(".out_proj.");
-      const bool block = at != std::string::npos && name.starts_with(prefix + "blocks.");
-      const std::string stem = block ? name.substr(0, at + 1) : "";
-      const Shape& s = view.shape;
-      if (block && name.ends_with(".bias")) {
-        add(stem + "attn_out_proj.bias", view, limits);
-      } else if (block && name.ends_with(".weight") && s.rank() == 2 && 0 < s[0] && s[0] < s[1]) {
-        add(stem + "attn_out_proj.weight", columns(view, 0, s[0]), limits);
-        add(stem + "mlp_out_proj.weight", columns(view, s[0], s[1]), limits);
-        const AnyView zeros = columns(view, 0, 1);
-        std::memset(bytes_.data(), 0, bytes_.size());
-        add(stem + "mlp_out_proj.bias", {zeros.dtype, {s[0]}, zeros.bytes}, limits);
-      } else {
-        add(name, view, limits);
-      }
-    }
-  }
-
- private:
-  /// Columns [begin, end) of a matrix, in memory of its own.
-  [[nodiscard]] AnyView columns(const AnyView& view, Index begin, Index end) {
-    const std::size_t size = size_of(view.dtype);
-    const auto part = static_cast<std::size_t>(end - begin) * size;
-    const auto row = static_cast<std::size_t>(view.shape[1]) * size;
-    bytes_ = keep(AlignedBytes(static_cast<std::size_t>(view.shape[0]) * part));
-    for (std::size_t n = 0; n < static_cast<std::size_t>(view.shape[0]); ++n) {
-      std::memcpy(bytes_.data() + n * part,
-                  view.bytes.data() + n * row + static_cast<std::size_t>(begin) * size, part);
-    }
-    return {view.dtype, {view.shape[0], end - begin}, bytes_};
-  }
-
-  std::span<std::byte> bytes_;  // of the last columns()
-};
-
 /// The names of a file whose tensors carry `prefix`.
 [[nodiscard, gnu::cold]] inline NameTable timm_names(const NamedTensors& tensors,
                                                      const std::string& prefix) {
@@ -309,6 +270,29 @@ class SplitOutProjections : public NamedTensors {
   return std::nullopt;
 }
 
+/// What the tensors of a model without a name tell about eps, and whether they leave too much open.
+[[gnu::cold]] inline void settle_unnamed(const TensorShapes& shapes, Checkpoint& checkpoint) {
+  ViTConfig& c = checkpoint.config;
+  const auto eps = [&](const char* because) {
+    c.norm_eps = 1e-5;
+    checkpoint.because["norm_eps"] = because;
+  };
+  if (shapes.has("norm_pre.weight")) eps("the norm before the blocks, as in CLIP");
+  if (shapes.has("patch_embed.norm.weight")) eps("the norm of the patches, as in AIMv2");
+  const bool relative = shapes.has("rel_pos_bias.relative_position_bias_table") ||
+                        shapes.has("blocks.0.attn.relative_position_bias_table");
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  const std::string block = checkpoint.names.prefix() + "blocks.0.";
+  const bool eva02 =
+      (tensors.contains(block + "attn.k_proj.weight") || tensors.contains(block + "attn.q_bias")) &&
+      (tensors.contains(block + "mlp.fc1_g.weight") || tensors.contains(block + "mlp.w1.weight"));
+  if ((!shapes.has("pos_embed") && !relative) || eva02) {
+    fail(checkpoint.path(),
+         "may have rotary positions (EVA-02, DINOv3), which tensors do not show; name the "
+         "architecture with --arch");
+  }
+}
+
 /// Tensors outside of `prefix` belong to other parts of the file: text towers, decoders.
 inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint) {
   if (prefix.empty()) return;
@@ -331,10 +315,11 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
   if (checkpoint.files.tensors.contains(prefix + "blocks.0.out_proj.weight")) {
     checkpoint.files.tensors =
-        detail::SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
+        SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
   }
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
-  checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
+  checkpoint.unused = {prefix + "mask_token", prefix + "rope.*",           "*.rope.freqs_cos",
+                       "*.rope.freqs_sin",    "*.relative_position_index", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
   if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
     checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
@@ -374,6 +359,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     c.heads = options.heads;
     checkpoint.because["heads"] = "asked for";
   }
+  if (architecture.empty()) detail::settle_unnamed(shapes, checkpoint);
   image_known = image_known || !architecture.empty();
   try {
     infer_from_tensors(shapes, checkpoint.names, image_known, c);
@@ -388,6 +374,8 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     checkpoint.because["pooling"] =
         c.class_token ? "the norm behind the pooling" : "there is no class token";
   }
+  if (c.distillation_token && !c.distilled_head && c.pooling == Pooling::token)
+    c.pooling = Pooling::class_and_distillation;
   if (c.classes == 0)  // timm's Identity in the place of a classifier
     checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;

@@ -94,8 +94,7 @@ namespace detail {
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   const Json* args = file ? json_find(file->json, "model_args") : nullptr;
   bool image_known = false;
-  c.heads = detail::torchvision_heads(shapes.quotient("blocks.0.norm1.weight", 1));
-  checkpoint.because["heads"] = "the published model of this width";
+  c.heads = 0;
   if (args != nullptr) {
     c.heads = json_get<Index>(*args, "num_heads", file->path);
     checkpoint.because["heads"] = file->path;
@@ -104,13 +103,7 @@ namespace detail {
       image_known = true;
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "is as wide as no published model; name the number of heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint, detail::torchvision_heads);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   apply_options(options, checkpoint);
 
