@@ -283,9 +283,10 @@ struct TimmDialect {
                         shapes.has("blocks.0.attn.relative_position_bias_table");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string block = checkpoint.names.prefix() + "blocks.0.";
-  const bool eva02 =
-      (tensors.contains(block + "attn.k_proj.weight") || tensors.contains(block + "attn.q_bias")) &&
-      (tensors.contains(block + "mlp.fc1_g.weight") || tensors.contains(block + "mlp.w1.weight"));
+  const bool gated =
+      shapes.count("blocks.0.mlp.fc1.weight") == 2 * shapes.count("blocks.0.mlp.fc2.weight");
+  const bool eva02 = gated && (tensors.contains(block + "attn.k_proj.weight") ||
+                               tensors.contains(block + "attn.q_bias"));
   if ((!shapes.has("pos_embed") && !relative) || eva02) {
     fail(checkpoint.path(),
          "may have rotary positions (EVA-02, DINOv3), which tensors do not show; name the "
