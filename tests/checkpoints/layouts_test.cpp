@@ -273,6 +273,17 @@ TEST(Layouts, Eva02AsItsAuthorsShipIt) {
   expect_twin("eva02", eva, {"timm_eva02_base_subln", "timm"}, 0, "config.json", config);
 }
 
+TEST(Layouts, LucidrainsFirstReleases) {
+  const std::string config = R"({"model_args": {"heads": 4, "dim_head": 20, "pool": "cls"}})";
+  Renamed wrapped("vitp_v0_40_2_cls");
+  wrapped.replace(".0.fn.", ".0.fn.fn.").replace(".1.fn.", ".1.fn.fn.");
+  wrapped.replace(".0.norm.", ".0.fn.norm.").replace(".1.norm.", ".1.fn.norm.");
+  expect_twin("vitp_residual", wrapped, {"vitp_v0_40_2_cls", "lucidrains"}, 0, "config.json",
+              config);
+  wrapped.replace("to_patch_embedding.1.", "patch_to_embedding.");
+  expect_twin("vitp_first", wrapped, {"vitp_v0_40_2_cls", "lucidrains"}, 0, "config.json", config);
+}
+
 TEST(Layouts, TorchvisionsFirstReleases) {
   Renamed old("tv_vit");
   old.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2.");

@@ -2,6 +2,8 @@
 
 plain_*       a few lines of torch for variants without another golden: parallel blocks, norms after
               the branches, AIMv2, differential attention
+ms_beit3      BEiT-3's picture branch under Microsoft's names
+fb_dino       Meta's DINO as its training saves it
 lavis_clip    BLIP-2's CLIP tower under LAVIS's names, with its resampling of positions
 big_vision*   timm_siglip_map's weights under big_vision's names, block by block and stacked; what
               timm gives for them is expected
@@ -301,6 +303,94 @@ def lavis_clip():
     write(folder + "/expected_48x24.safetensors", forward(pixels))
 
 
+# BEiT-3's picture branch under Microsoft's names, beside tensors of its text branch.
+def beit3():
+    w = Weights()
+    layers = "beit3.encoder.layers."
+    w["beit3.vision_embed.cls_token"] = random(1, 1, D)
+    w["beit3.vision_embed.mask_token"] = random(1, 1, D)
+    w["beit3.vision_embed.proj.weight"] = random(D, 3, P, P) * 0.2
+    w["beit3.vision_embed.proj.bias"] = random(D)
+    w["beit3.encoder.embed_positions.A.weight"] = random(2 + 1 + N, D)
+    w["beit3.encoder.embed_positions.B.weight"] = random(9, D)
+    w["beit3.text_embed.weight"] = random(7, D)
+    for i in range(L):
+        layer = f"{layers}{i}."
+        for branch in ("A", "B"):
+            for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                w.linear(f"{layer}self_attn.{part}.{branch}", D, D)
+            w.norm(f"{layer}self_attn.inner_attn_ln.{branch}")
+            w.norm(f"{layer}self_attn_layer_norm.{branch}")
+            w.norm(f"{layer}final_layer_norm.{branch}")
+            w.linear(f"{layer}ffn.{branch}.fc1", M, D)
+            w[f"{layer}ffn.{branch}.ffn_layernorm.weight"] = 1 + random(M)
+            w[f"{layer}ffn.{branch}.ffn_layernorm.bias"] = random(M)
+            w.linear(f"{layer}ffn.{branch}.fc2", D, M)
+    w.norm("fc_norm")
+    w.linear("head", K, D)
+
+    def norm(name, x):
+        return F.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def forward(x):
+        x = F.conv2d(x, w["beit3.vision_embed.proj.weight"], w["beit3.vision_embed.proj.bias"], stride=P)
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([w["beit3.vision_embed.cls_token"].expand(len(x), -1, -1), x], 1)
+        x = x + w["beit3.encoder.embed_positions.A.weight"][2:]
+        for i in range(L):
+            layer = f"{layers}{i}."
+            y = norm(layer + "self_attn_layer_norm.A", x)
+            q, k, v = (w.apply(f"{layer}self_attn.{n}.A", y).unflatten(-1, (A, D // A)).transpose(1, 2)
+                       for n in ("q_proj", "k_proj", "v_proj"))
+            y = ((q @ k.transpose(-1, -2) * (D // A) ** -0.5).softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(layer + "self_attn.out_proj.A", norm(layer + "self_attn.inner_attn_ln.A", y))
+            y = F.gelu(w.apply(layer + "ffn.A.fc1", norm(layer + "final_layer_norm.A", x)))
+            x = x + w.apply(layer + "ffn.A.fc2", norm(layer + "ffn.A.ffn_layernorm", y))
+        pooled = norm("fc_norm", x[:, 1:].mean(1))
+        return {"forward_features": x, "pre_logits": pooled, "logits": w.apply("head", pooled)}
+
+    golden("ms_beit3", "beit3", w, forward)
+
+
+# DINO as its training saves it, and its resampling of positions: by a scale of (n + 0.1) / N.
+def dino():
+    w = Weights()
+    w.patches(1)
+    for i in range(L):
+        block = f"blocks.{i}"
+        w.norm(block + ".norm1")
+        w.norm(block + ".norm2")
+        w.linear(block + ".attn.qkv", 3 * D, D)
+        w.linear(block + ".attn.proj", D, D)
+        w.linear(block + ".mlp.fc1", M, D)
+        w.linear(block + ".mlp.fc2", D, M)
+    w.norm("norm")
+
+    def forward(x):
+        table, grid = w["pos_embed"], [side // P for side in x.shape[2:]]
+        if grid != [S // P, S // P]:
+            patches = table[:, 1:].reshape(1, S // P, S // P, D).permute(0, 3, 1, 2)
+            scale = [(side + 0.1) / (S // P) for side in grid]
+            patches = F.interpolate(patches, scale_factor=scale, mode="bicubic")
+            table = torch.cat([table[:, :1], patches.flatten(2).transpose(1, 2)], 1)
+        x = w.embed(x)
+        x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], 1) + table
+        for i in range(L):
+            block = f"blocks.{i}"
+            x = x + w.attention(block + ".attn", w.layer_norm(block + ".norm1", x))
+            x = x + w.mlp(block + ".mlp", w.layer_norm(block + ".norm2", x))
+        x = w.layer_norm("norm", x)
+        return {"forward_features": x, "pre_logits": x[:, 0]}
+
+    head = {"head.mlp.0.weight": random(8, D), "head.last_layer.weight_g": random(5, 1)}
+    golden("fb_dino", "dino", w, forward)
+    folder = os.path.join(HERE, "fb_dino")
+    write(folder + "/model.safetensors", {**{"backbone." + k: v for k, v in w.items()}, **head})
+    pixels = torch.randn(1, 3, 48, 24)
+    write(folder + "/input_48x24.safetensors", {"pixel_values": pixels})
+    write(folder + "/expected_48x24.safetensors", forward(pixels))
+
+
 # --- big_vision's names -----------------------------------------------------------------------------
 
 
@@ -381,3 +471,5 @@ big_vision()
 differential("plain_differential", "vit_dwee_patch16_reg1_gap_256", parallel=False, dual=False)
 differential("plain_differential_parallel", "vit_dpwee_patch16_reg1_gap_256", parallel=True, dual=True)
 lavis_clip()
+beit3()
+dino()

@@ -32,7 +32,7 @@ TEST_F(TensorflowResize, IsBilinearWithoutAntialiasing) {
     Tensor<float, 3> found({expected.extent(0), expected.extent(1), expected.extent(2)});
     resize_as_tensorflow(image_, serial_, found);
     for (std::size_t i = 0; i < found.flat().size(); ++i)
-      ASSERT_NEAR(found.flat()[i], expected.flat()[i], 1e-4) << name << " " << i;
+      ASSERT_NEAR(found.flat()[i], expected.flat()[i], 5e-4) << name << " " << i;  // f32 positions
     ++compared;
   }
   EXPECT_EQ(compared, 4);

@@ -51,7 +51,7 @@ inline constexpr NameRule aimv2_rules[] = {
   c.architecture = "aimv2";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  settle_heads(options, 0, shapes, checkpoint,
+  settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint,
                [](Index D) { return D % 128 == 0 ? D / 128 : Index{0}; });
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because[field] = "AIMv2's";

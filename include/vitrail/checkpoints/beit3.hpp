@@ -70,7 +70,7 @@ inline constexpr NameRule beit3_rules[] = {
   c.architecture = "beit3";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  settle_heads(options, 0, shapes, checkpoint);
+  settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint);
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because[field] = "BEiT-3's, as timm reads it";
   infer_from_tensors(shapes, checkpoint.names, false, c);

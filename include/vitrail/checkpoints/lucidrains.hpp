@@ -12,6 +12,20 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// The first releases, whose layers are wrapped once more than later ones.
+inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residual_names[] = {
+    {"blocks.{}.norm1.weight", "transformer.layers.{}.0.fn.norm.weight"},
+    {"blocks.{}.norm1.bias", "transformer.layers.{}.0.fn.norm.bias"},
+    {"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.fn.to_qkv.weight"},
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.fn.to_out.0.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.fn.to_out.0.bias"},
+    {"blocks.{}.norm2.weight", "transformer.layers.{}.1.fn.norm.weight"},
+    {"blocks.{}.norm2.bias", "transformer.layers.{}.1.fn.norm.bias"},
+    {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.fn.fn.net.0.weight"},
+    {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.fn.net.0.bias"},
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.3.bias"}};
+
 /// Releases differ part by part, so each part is looked for by itself.
 [[nodiscard, gnu::cold]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
   const auto has = [&](const char* name) { return tensors.contains(name); };
@@ -35,6 +49,14 @@ namespace detail {
   } else {
     add({{"patch_embed.proj.weight", "to_patch_embedding.1.weight", flat},
          {"patch_embed.proj.bias", "to_patch_embedding.1.bias"}});
+    if (has("patch_to_embedding.weight")) {
+      rules.insert(rules.begin(), {{"patch_embed.proj.weight", "patch_to_embedding.weight", flat},
+                                   {"patch_embed.proj.bias", "patch_to_embedding.bias"}});
+    }
+  }
+  if (has("transformer.layers.0.0.fn.fn.to_qkv.weight")) {  // Residual(PreNorm(...)): until 0.7
+    for (const auto& [ours, theirs] : lucidrains_residual_names)
+      rules.insert(rules.begin(), {ours, theirs});
   }
   if (has("transformer.layers.0.0.fn.to_qkv.weight")) {
     add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
@@ -91,8 +113,10 @@ namespace detail {
 }  // namespace detail
 
 [[nodiscard]] inline bool is_lucidrains(const NamedTensors& tensors) {
-  return tensors.contains("to_patch_embedding.1.weight") &&
-         tensors.contains("transformer.layers.0.0.norm.weight");
+  return (tensors.contains("to_patch_embedding.1.weight") ||
+          tensors.contains("patch_to_embedding.weight")) &&
+         (tensors.contains("transformer.layers.0.0.norm.weight") ||
+          tensors.contains("transformer.layers.0.0.fn.norm.weight"));
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_lucidrains(CheckpointFiles files,

@@ -104,6 +104,21 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   }
 }
 
+/// The number of heads in config.json, at its top or among the model's arguments; 0: none is told.
+[[nodiscard]] inline Index heads_in_config(Checkpoint& checkpoint) {
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  if (!file) return 0;
+  const Json* args = json_find(file->json, "model_args");
+  for (const Json* holder : {args, &file->json}) {
+    for (const char* key : {"num_heads", "num_attention_heads"}) {
+      if (holder == nullptr || json_find(*holder, key) == nullptr) continue;
+      checkpoint.because["heads"] = file->path;
+      return json_get<Index>(*holder, key, file->path);
+    }
+  }
+  return 0;
+}
+
 /// Applies what the user asked for over what the checkpoint says, and notes it.
 [[gnu::cold]] inline void apply_options(const LoadOptions& options, Checkpoint& checkpoint) {
   ViTConfig& c = checkpoint.config;
