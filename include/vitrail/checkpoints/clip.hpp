@@ -157,7 +157,9 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
       checkpoint.because["heads"] = own->path;
     }
   }
+  const bool told = c.heads > 0 || options.heads > 0;
   settle_heads(options, c.heads, shapes, checkpoint, detail::clip_heads);
+  if (!told && !wide) checkpoint.because["heads"] = "OpenAI's loader takes heads of 64";
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   checkpoint.stage_names = {
       {"logits", "image_features"},

@@ -132,6 +132,11 @@ namespace detail {
   if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);
 
+  if (tensors.contains(prefix + "rope_embed.periods")) {
+    fail(checkpoint.path(),
+         "holds DINOv3 as Meta ships it, which this version does not run; expected timm's or "
+         "Hugging Face's file of these weights");
+  }
   ViTConfig& c = checkpoint.config;
   c.architecture = dinov2 ? "dinov2" : mae ? "mae" : dino ? "dino" : "ijepa";
   if (registers) c.positions = PositionCoverage::class_and_patches;
