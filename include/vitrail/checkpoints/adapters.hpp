@@ -198,17 +198,16 @@ struct FoundAdapters {
       std::string theirs = stem + std::string(found->hub ? name.hub : name.adaptformer);
       if (found->hub && adapter.norm_before && name.ours.starts_with("down"))
         theirs.replace(stem.size(), 14, "adapter_down.1");  // the norm goes first
-      checkpoint.names.add("blocks." + std::to_string(block) + place + std::string(name.ours),
-                           {{std::move(theirs)}});
+      checkpoint.names.add(join("blocks.", block, place, name.ours), {{std::move(theirs)}});
     }
     if (found->hub && adapter.norm_before) {  // stored twice
-      checkpoint.unused.push_back(stem + "adapter_down.0.weight");
-      checkpoint.unused.push_back(stem + "adapter_down.0.bias");
+      checkpoint.unused.push_back(join(stem, "adapter_down.0.weight"));
+      checkpoint.unused.push_back(join(stem, "adapter_down.0.bias"));
     }
     const TensorShapes shapes(tensors, checkpoint.names);
-    const std::string ours = "blocks." + std::to_string(block) + place;
-    adapter.hidden.push_back(shapes.quotient(ours + "down.weight", c.embed_dim));
-    const Index scales = shapes.count(ours + "scale");
+    const std::string ours = join("blocks.", block, place);
+    adapter.hidden.push_back(shapes.quotient(join(ours, "down.weight"), c.embed_dim));
+    const Index scales = shapes.count(join(ours, "scale"));
     adapter.stored_scale = scales > 0;
     adapter.channel_scale = scales > 1;
   }

@@ -54,7 +54,7 @@ inline constexpr NameRule aimv2_rules[] = {
   settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint,
                [](Index D) { return D % 128 == 0 ? D / 128 : Index{0}; });
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
-    checkpoint.because[field] = "AIMv2's";
+    checkpoint.because.set(field, "AIMv2's");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
   const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
@@ -63,7 +63,7 @@ inline constexpr NameRule aimv2_rules[] = {
                        {"mean", {0.48145466, 0.4578275, 0.40821073}},
                        {"std", {0.26862954, 0.26130258, 0.27577711}}};
   checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "AIMv2's";
+  checkpoint.because.set("preprocess", "AIMv2's");
   return checkpoint;
 }
 

@@ -54,8 +54,8 @@ inline constexpr NameRule beit3_rules[] = {
                                {std::begin(detail::beit3_rules), std::end(detail::beit3_rules)});
   const AnyView& positions = tensors.at("beit3.encoder.embed_positions.A.weight");
   if (positions.shape.rank() != 2 || positions.shape[0] < 3)
-    fail(checkpoint.path(), "beit3.encoder.embed_positions.A.weight is " +
-                                positions.shape.to_string() + ", expected (2 + T, D)");
+    fail(checkpoint.path(), "beit3.encoder.embed_positions.A.weight is ",
+         positions.shape.to_string(), ", expected (2 + T, D)");
   checkpoint.names.add(
       "pos_embed",
       {{"beit3.encoder.embed_positions.A.weight"}, Layout::same, 2, positions.shape[0]});
@@ -72,7 +72,7 @@ inline constexpr NameRule beit3_rules[] = {
   c.pooling = Pooling::avg;
   settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint);
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
-    checkpoint.because[field] = "BEiT-3's, as timm reads it";
+    checkpoint.because.set(field, "BEiT-3's, as timm reads it");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
   const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
@@ -81,7 +81,7 @@ inline constexpr NameRule beit3_rules[] = {
                        {"mean", {0.5, 0.5, 0.5}},
                        {"std", {0.5, 0.5, 0.5}}};
   checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "BEiT-3's";
+  checkpoint.because.set("preprocess", "BEiT-3's");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -82,7 +82,7 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   const Json& model = holder == nullptr ? file.json : *holder;
   const bool quick = json_get_if<bool>(model, "quick_gelu", where).value_or(false);
   c.activation = quick ? Activation::quick_gelu : Activation::gelu_erf;
-  checkpoint.because["activation"] = where;
+  checkpoint.because.set("activation", where);
   const Json* vision = json_find(model, "vision_cfg");
   if (vision == nullptr) fail(where, "no 'vision_cfg', expected the picture tower's settings");
   if (json_get_if<bool>(*vision, "attentional_pool", where).value_or(false))
@@ -95,15 +95,14 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
     c.norm_eps = json_get_if<double>(*norm, "eps", where).value_or(c.norm_eps);
   const Index head_width = json_get_if<Index>(*vision, "head_width", where).value_or(64);
   if (head_width < 1 || c.embed_dim % head_width != 0)
-    fail(where, "'head_width' is " + std::to_string(head_width) + ", expected a divisor of " +
-                    std::to_string(c.embed_dim));
+    fail(where, "'head_width' is ", head_width, ", expected a divisor of ", c.embed_dim);
   c.heads = c.embed_dim / head_width;
-  checkpoint.because["heads"] = where;
+  checkpoint.because.set("heads", where);
   const auto pool = json_get_if<std::string>(*vision, "pool_type", where).value_or("tok");
   if (pool != "tok" && pool != "avg" && pool != "none")
-    fail(where, "'pool_type' is '" + pool + "', expected tok, avg or none");
+    fail(where, "'pool_type' is '", pool, "', expected tok, avg or none");
   c.pooling = pool == "tok" ? Pooling::token : pool == "avg" ? Pooling::avg : Pooling::none;
-  checkpoint.because["pooling"] = where;
+  checkpoint.because.set("pooling", where);
   const Json* size = json_find(*vision, "image_size");
   if (size != nullptr) set_image_size(*size, "image_size", where, c);
   return size != nullptr;
@@ -154,12 +153,12 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   if (!file && own) {
     if (const auto heads = json_get_if<Index>(own->json, "vision_heads", own->path)) {
       c.heads = *heads;
-      checkpoint.because["heads"] = own->path;
+      checkpoint.because.set("heads", own->path);
     }
   }
   const bool told = c.heads > 0 || options.heads > 0;
   settle_heads(options, c.heads, shapes, checkpoint, detail::clip_heads);
-  if (!told && !wide) checkpoint.because["heads"] = "OpenAI's loader takes heads of 64";
+  if (!told && !wide) checkpoint.because.set("heads", "OpenAI's loader takes heads of 64");
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   checkpoint.stage_names = {
       {"logits", "image_features"},
@@ -185,10 +184,10 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
         {"mean", *json_find(*recipe, "mean")},
         {"std", *json_find(*recipe, "std")}};
     checkpoint.preprocess = parse_recipe(translated, file->path);
-    checkpoint.because["preprocess"] = file->path;
+    checkpoint.because.set("preprocess", file->path);
   } else {
     checkpoint.preprocess = parse_recipe(Json{{"n_px", c.image_height}}, checkpoint.path());
-    checkpoint.because["preprocess"] = "CLIP's";
+    checkpoint.because.set("preprocess", "CLIP's");
   }
   return checkpoint;
 }

@@ -46,7 +46,7 @@ namespace detail {
   checkpoint = with_adapters(std::move(checkpoint), options);
   for (const char* field :
        {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because.try_emplace(field, checkpoint.publisher + "'s default");
+    checkpoint.because.try_emplace(field, join(checkpoint.publisher, "'s default"));
   checkpoint.because.try_emplace("tokens", "the tensors");
   checkpoint.because.try_emplace(
       "size", checkpoint.files.config ? checkpoint.files.config->path : "the tensors' shapes");
@@ -71,18 +71,17 @@ namespace detail {
     known += (known.empty() ? "" : ", ") + std::string(publisher.name);
     if (!publisher.recognises(files.tensors)) continue;
     if (found != nullptr) {
-      fail(files.tensors.path(), "holds tensors of both " + std::string(found->name) + " and " +
-                                     std::string(publisher.name) + ", expected one publisher's");
+      fail(files.tensors.path(), "holds tensors of both ", found->name, " and ", publisher.name,
+           ", expected one publisher's");
     }
     found = &publisher;
   }
   if (found == nullptr) {
     const std::string first = files.tensors.empty()
                                   ? "no tensors"
-                                  : "the first is '" + files.tensors.names().front() + "'";
-    fail(files.tensors.path(), std::to_string(files.tensors.size()) +
-                                   " tensors of no known Vision Transformer (" + first +
-                                   "), expected the names of " + known);
+                                  : join("the first is '", files.tensors.names().front(), "'");
+    fail(files.tensors.path(), files.tensors.size(), " tensors of no known Vision Transformer (",
+         first, "), expected the names of ", known);
   }
   return detail::completed(found->open(std::move(files), options), options);
 }

@@ -75,7 +75,7 @@ namespace detail {
                                                                                bool blip,
                                                                                bool alone) {
   const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
-  const std::string last = "hidden_states." + std::to_string(c.depth);
+  const std::string last = join("hidden_states.", c.depth);
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
   if (alone) {  // a file of the tower only, which hands its outputs out without that prefix
@@ -133,8 +133,8 @@ namespace detail {
   c.position_rule = PositionRule::huggingface;
   c.heads = 0;
   for (const char* field : {"norm_eps", "activation", "position_rule"})
-    checkpoint.because[field] = "transformers' default";
-  checkpoint.because["architecture"] = "the tensors' names";
+    checkpoint.because.set(field, "transformers' default");
+  checkpoint.because.set("architecture", "the tensors' names");
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     const std::string& where = file->path;
@@ -144,15 +144,15 @@ namespace detail {
     // transformers leaves settings out that are its defaults.
     c.heads = json_get_if<Index>(vision, "num_attention_heads", where)
                   .value_or(c.architecture == "blip_2_vision_model" ? 16 : 12);
-    checkpoint.because["heads"] = where;
+    checkpoint.because.set("heads", where);
     if (c.architecture == "blip_2_vision_model") c.norm_eps = 1e-6;
     if (const auto eps = json_get_if<double>(vision, "layer_norm_eps", where)) {
       c.norm_eps = *eps;
-      checkpoint.because["norm_eps"] = where;
+      checkpoint.because.set("norm_eps", where);
     }
     if (const auto act = json_get_if<std::string>(vision, "hidden_act", where)) {
       c.activation = activation_named(*act, where);
-      checkpoint.because["activation"] = where;
+      checkpoint.because.set("activation", where);
     }
     if (const Json* size = json_find(vision, "image_size")) {
       set_image_size(*size, "image_size", where, c);
@@ -173,7 +173,7 @@ namespace detail {
                   {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
     }
     checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because["preprocess"] = siglip ? "SiglipImageProcessor's defaults" : "CLIP's";
+    checkpoint.because.set("preprocess", siglip ? "SiglipImageProcessor's defaults" : "CLIP's");
   }
   return checkpoint;
 }

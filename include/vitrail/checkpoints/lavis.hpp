@@ -41,8 +41,8 @@ namespace detail {
   const std::string prefix = clip ? *clip : *detail::timm_prefix(tensors);
   checkpoint.names = clip ? detail::clip_names(prefix, false) : detail::timm_names(tensors, prefix);
   const std::string outside = prefix.substr(0, prefix.size() - 15);  // without "visual_encoder."
-  const std::string last_norm = outside + "ln_vision.";
-  const bool blip2 = clip || tensors.contains(last_norm + "weight");
+  const std::string last_norm = join(outside, "ln_vision.");
+  const bool blip2 = clip || tensors.contains(join(last_norm, "weight"));
   for (const auto& [name, view] : tensors) {
     if (!name.starts_with(prefix) && !name.starts_with(last_norm))
       checkpoint.unused.push_back(name);
@@ -52,8 +52,8 @@ namespace detail {
   c.position_rule = PositionRule::huggingface;
   c.pooling = blip2 ? Pooling::none : Pooling::token;
   if (blip2) {
-    checkpoint.names.add("norm.weight", {{last_norm + "weight"}});
-    checkpoint.names.add("norm.bias", {{last_norm + "bias"}});
+    checkpoint.names.add("norm.weight", {{join(last_norm, "weight")}});
+    checkpoint.names.add("norm.bias", {{join(last_norm, "bias")}});
     c.final_norm_eps = 1e-5;
     checkpoint.stage_names = {{"forward_features", "image_embeds"},
                               {"hidden_states.{}", "hidden_states.{}"}};
@@ -65,7 +65,7 @@ namespace detail {
     c.position_rule = PositionRule::torchvision;
   }
   for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because[field] = clip ? "LAVIS's clip_vit.py" : "LAVIS's models";
+    checkpoint.because.set(field, clip ? "LAVIS's clip_vit.py" : "LAVIS's models");
   const TensorShapes shapes(tensors, checkpoint.names);
   c.heads = 0;
   bool image_known = false;
@@ -73,7 +73,7 @@ namespace detail {
     if (const Json* vit = json_find(file->json, "vit")) {
       if (const auto heads = json_get_if<Index>(*vit, "num_heads", file->path)) {
         c.heads = *heads;
-        checkpoint.because["heads"] = file->path;
+        checkpoint.because.set("heads", file->path);
       }
       if (const Json* size = json_find(*vit, "img_size")) {
         set_image_size(*size, "img_size", file->path, c);
@@ -83,8 +83,7 @@ namespace detail {
   }
   settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  if (blip2)
-    checkpoint.stage_names.push_back({"hidden_states." + std::to_string(c.depth), "vit_features"});
+  if (blip2) checkpoint.stage_names.push_back({join("hidden_states.", c.depth), "vit_features"});
   apply_options(options, checkpoint);
   const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
                        {"crop_mode", "squash"},
@@ -93,7 +92,7 @@ namespace detail {
                        {"mean", {0.48145466, 0.4578275, 0.40821073}},
                        {"std", {0.26862954, 0.26130258, 0.27577711}}};
   checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "LAVIS's BlipImageEvalProcessor";
+  checkpoint.because.set("preprocess", "LAVIS's BlipImageEvalProcessor");
   return checkpoint;
 }
 

@@ -144,20 +144,20 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
       shapes.quotient("blocks.0.attn.qkv.weight", 3 * shapes.quotient("blocks.0.norm1.weight", 1));
   c.heads = !shapes.has("blocks.0.attn.proj.weight") ? 1 : inner % 64 == 0 ? inner / 64 : 0;
   if (c.heads == 1 && inner != 64)
-    checkpoint.because["heads"] = "no product behind the heads: there is one";
+    checkpoint.because.set("heads", "no product behind the heads: there is one");
   c.pooling = simple || !shapes.has("cls_token") ? Pooling::avg : Pooling::token;
   bool image_known = false;
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   if (const Json* args = file ? json_find(file->json, "model_args") : nullptr) {
     if (const auto heads = json_get_if<Index>(*args, "heads", file->path)) {
       c.heads = *heads;
-      checkpoint.because["heads"] = file->path;
+      checkpoint.because.set("heads", file->path);
     }
     if (const auto pool = json_get_if<std::string>(*args, "pool", file->path)) {
       if (*pool != "cls" && *pool != "mean")
-        fail(file->path, "'pool' is '" + *pool + "', expected cls or mean");
+        fail(file->path, "'pool' is '", *pool, "', expected cls or mean");
       c.pooling = *pool == "cls" ? Pooling::token : Pooling::avg;
-      checkpoint.because["pooling"] = file->path;
+      checkpoint.because.set("pooling", file->path);
     }
     if (const Json* size = json_find(*args, "image_size")) {
       set_image_size(*size, "image_size", file->path, c);
@@ -166,7 +166,7 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(),
@@ -185,7 +185,7 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
                        {"mean", {0.5, 0.5, 0.5}},
                        {"std", {0.5, 0.5, 0.5}}};
   checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "a guess: vit-pytorch leaves it to its users";
+  checkpoint.because.set("preprocess", "a guess: vit-pytorch leaves it to its users");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -43,17 +43,17 @@ class SplitOutProjections : public RewrittenTensors {
       : RewrittenTensors(whole, limits) {
     for (const auto& [name, view] : whole) {
       const std::size_t at = name.find(".out_proj.");
-      const bool block = at != std::string::npos && name.starts_with(prefix + "blocks.");
+      const bool block = at != std::string::npos && name.starts_with(join(prefix, "blocks."));
       const std::string stem = block ? name.substr(0, at + 1) : "";
       const Shape& s = view.shape;
       if (block && name.ends_with(".bias")) {
-        put(stem + "attn_out_proj.bias", view);
+        put(join(stem, "attn_out_proj.bias"), view);
       } else if (block && name.ends_with(".weight") && s.rank() == 2 && 0 < s[0] && s[0] < s[1]) {
-        put(stem + "attn_out_proj.weight", columns(view, 0, s[0]));
-        put(stem + "mlp_out_proj.weight", columns(view, s[0], s[1]));
+        put(join(stem, "attn_out_proj.weight"), columns(view, 0, s[0]));
+        put(join(stem, "mlp_out_proj.weight"), columns(view, s[0], s[1]));
         const std::span<float> zeros = floats(s[0]);
         std::fill(zeros.begin(), zeros.end(), 0.0F);
-        put(stem + "mlp_out_proj.bias", {DType::f32, {s[0]}, std::as_bytes(zeros)});
+        put(join(stem, "mlp_out_proj.bias"), {DType::f32, {s[0]}, std::as_bytes(zeros)});
       } else {
         put(name, view);
       }
@@ -86,7 +86,8 @@ class FoldedProbe : public RewrittenTensors {
     for (const auto& [name, view] : tensors) {
       if (!name.ends_with("head.0.running_mean")) continue;
       const std::string prefix = name.substr(0, name.size() - 19);
-      if (!tensors.contains(prefix + "head.0.weight") && tensors.contains(prefix + "head.1.weight"))
+      if (!tensors.contains(join(prefix, "head.0.weight")) &&
+          tensors.contains(join(prefix, "head.1.weight")))
         return prefix;
     }
     return std::nullopt;
@@ -95,13 +96,14 @@ class FoldedProbe : public RewrittenTensors {
   /// Throws Error when one of the tensors is missing or mis-shaped.
   FoldedProbe(const NamedTensors& whole, const std::string& prefix, const Limits& limits)
       : RewrittenTensors(whole, limits) {
-    const std::string head = prefix + "head.";
+    const std::string head = join(prefix, "head.");
     for (const auto& [name, view] : whole) {
       const bool replaced = name == head + "weight" || name == head + "bias" ||
-                            name.starts_with(head + "0.") || name.starts_with(head + "1.");
+                            name.starts_with(join(head, "0.")) ||
+                            name.starts_with(join(head, "1."));
       if (!replaced) put(name, view);
     }
-    const AnyView& stored = whole.at(head + "1.weight");
+    const AnyView& stored = whole.at(join(head, "1.weight"));
     const Index K = stored.shape.rank() == 2 ? stored.shape[0] : 0;
     const Index D = stored.shape.rank() == 2 ? stored.shape[1] : 0;
     const auto vector = [&](const std::string& name, Index count) {
@@ -130,8 +132,8 @@ class FoldedProbe : public RewrittenTensors {
       }
       b[k] = static_cast<float>(sum);
     }
-    put(head + "weight", {DType::f32, {K, D}, std::as_bytes(W)});
-    put(head + "bias", {DType::f32, {K}, std::as_bytes(b)});
+    put(join(head, "weight"), {DType::f32, {K, D}, std::as_bytes(W)});
+    put(join(head, "bias"), {DType::f32, {K}, std::as_bytes(b)});
   }
 };
 

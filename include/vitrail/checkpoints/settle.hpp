@@ -31,8 +31,8 @@ VITRAIL_BEGIN_NAMESPACE
   for (const auto& [word, activation] : known) {
     if (word == name) return activation;
   }
-  fail(where, "unknown activation '" + std::string(name) +
-                  "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
+  fail(where, "unknown activation '", name,
+       "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
 }
 
 /// Sets image_height and image_width from `value`: a number or [height, width].
@@ -40,9 +40,7 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
                            ViTConfig& c) {
   if (value.is_array()) {
     const auto size = json_as<std::vector<Index>>(value, key, where);
-    if (size.size() != 2)
-      fail(where, "'" + std::string(key) + "' has " + std::to_string(size.size()) +
-                      " numbers, expected 2");
+    if (size.size() != 2) fail(where, "'", key, "' has ", size.size(), " numbers, expected 2");
     c.image_height = size[0];
     c.image_width = size[1];
   } else {
@@ -51,8 +49,8 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
   constexpr Index largest = 1 << 16;
   if (c.image_height < 1 || c.image_width < 1 || c.image_height > largest ||
       c.image_width > largest) {
-    fail(where, "'" + std::string(key) + "' is " + std::to_string(c.image_height) + " x " +
-                    std::to_string(c.image_width) + ", expected between 1 and 65536 pixels");
+    fail(where, "'", key, "' is ", c.image_height, " x ", c.image_width,
+         ", expected between 1 and 65536 pixels");
   }
 }
 
@@ -92,11 +90,11 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   c.heads = told;
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   } else if (told == 0) {
     const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
     c.heads = by_width(D);
-    checkpoint.because["heads"] = "the published model of this width";
+    checkpoint.because.set("heads", "the published model of this width");
     if (c.heads == 0)
       fail(checkpoint.path(), "is ", D,
            " wide, as no published model is, and no config beside it "
@@ -112,7 +110,7 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   for (const Json* holder : {args, &file->json}) {
     for (const char* key : {"num_heads", "num_attention_heads"}) {
       if (holder == nullptr || json_find(*holder, key) == nullptr) continue;
-      checkpoint.because["heads"] = file->path;
+      checkpoint.because.set("heads", file->path);
       return json_get<Index>(*holder, key, file->path);
     }
   }
@@ -125,7 +123,7 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   const auto set = [&](auto& field, const auto& wanted, const char* name) {
     if (!wanted) return;
     field = *wanted;
-    checkpoint.because[name] = "asked for";
+    checkpoint.because.set(name, "asked for");
   };
   set(c.position_rule, options.position_rule, "position_rule");
   set(c.activation, options.activation, "activation");
@@ -139,10 +137,10 @@ inline void settle_labels(std::vector<std::string> from_config, const std::strin
   const auto K = static_cast<std::size_t>(checkpoint.config.classes);
   if (from_config.size() == K && K > 0) {
     checkpoint.labels = std::move(from_config);
-    checkpoint.because["labels"] = where;
+    checkpoint.because.set("labels", where);
   } else if (K == 1000) {
     checkpoint.labels = imagenet_labels();
-    checkpoint.because["labels"] = "ImageNet-1k, built in";
+    checkpoint.because.set("labels", "ImageNet-1k, built in");
   }
 }
 
@@ -151,7 +149,7 @@ inline void settle_preprocess(const std::optional<ConfigFile>& file, const Json*
                               Checkpoint& checkpoint) {
   if (!file || recipe == nullptr) return;
   checkpoint.preprocess = parse_recipe(*recipe, file->path);
-  checkpoint.because["preprocess"] = file->path;
+  checkpoint.because.set("preprocess", file->path);
 }
 
 VITRAIL_END_NAMESPACE

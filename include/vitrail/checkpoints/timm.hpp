@@ -22,8 +22,7 @@ namespace detail {
   for (const auto& [word, pooling] : known) {
     if (word == name) return pooling;
   }
-  fail(where,
-       "'global_pool' is '" + std::string(name) + "', expected token, avg, max, avgmax, map or ''");
+  fail(where, "'global_pool' is '", name, "', expected token, avg, max, avgmax, map or ''");
 }
 
 /// config.json's architecture, model_args and global_pool over the defaults in `c`. Returns whether
@@ -35,14 +34,13 @@ namespace detail {
   if (const Json* cfg = json_find(file.json, "pretrained_cfg");
       cfg != nullptr && json_find(*cfg, "input_size")) {
     const auto size = json_get<std::vector<Index>>(*cfg, "input_size", where);
-    if (size.size() != 3)
-      fail(where, "'input_size' has " + std::to_string(size.size()) + " numbers, expected 3");
+    if (size.size() != 3) fail(where, "'input_size' has ", size.size(), " numbers, expected 3");
     set_image_size(Json{size[1], size[2]}, "input_size", where, c);
     image_known = true;
   }
   if (const auto pool = json_get_if<std::string>(file.json, "global_pool", where)) {
     c.pooling = timm_pooling(*pool, where);
-    checkpoint.because["pooling"] = where;
+    checkpoint.because.set("pooling", where);
   }
   const Json* args = json_find(file.json, "model_args");
   if (args == nullptr) return image_known;
@@ -53,11 +51,11 @@ namespace detail {
   const Json* heads = json_find(*args, "num_heads");
   if (heads != nullptr && !heads->is_array()) {  // Swin has an array of them, and tables that tell
     c.heads = json_as<Index>(*heads, "num_heads", where);
-    checkpoint.because["heads"] = where;
+    checkpoint.because.set("heads", where);
   }
   if (const auto pool = json_get_if<std::string>(*args, "global_pool", where)) {
     c.pooling = timm_pooling(*pool, where);
-    checkpoint.because["pooling"] = where;
+    checkpoint.because.set("pooling", where);
   }
   if (const auto only = json_get_if<bool>(*args, "no_embed_class", where)) {
     c.positions = *only ? PositionCoverage::patches : PositionCoverage::all;
@@ -78,7 +76,7 @@ namespace detail {
   if (const auto pad = json_get_if<bool>(*args, "dynamic_img_pad", where)) c.pad_to_patch = *pad;
   if (const auto act = json_get_if<std::string>(*args, "act_layer", where)) {
     c.activation = activation_named(*act, where);
-    checkpoint.because["activation"] = where;
+    checkpoint.because.set("activation", where);
   }
   return image_known;
 }
@@ -90,8 +88,8 @@ namespace detail {
   const std::string_view bare = architecture.substr(0, architecture.find('.'));
   const Preset* preset = find_preset(bare);
   if (preset == nullptr) {
-    fail(where, "unknown architecture '" + std::string(bare) +
-                    "', expected one of timm's, such as vit_base_patch16_224");
+    fail(where, "unknown architecture '", bare,
+         "', expected one of timm's, such as vit_base_patch16_224");
   }
   return *preset;
 }
@@ -106,13 +104,12 @@ namespace detail {
   for (const Preset* preset : fitting)
     names += (names.empty() ? "" : ", ") + std::string(preset->name);
   if (fitting.empty()) {
-    fail(path, "D = " + std::to_string(c.embed_dim) + ", L = " + std::to_string(c.depth) +
-                   ", P = " + std::to_string(c.patch_height) +
-                   " fits no published architecture and no config.json is beside it; " +
-                   "name one with --arch or the number of heads with --heads");
+    fail(path, "D = ", c.embed_dim, ", L = ", c.depth, ", P = ", c.patch_height,
+         " fits no published architecture and no config.json is beside it; ",
+         "name one with --arch or the number of heads with --heads");
   }
-  fail(path, "fits several published architectures (" + names +
-                 ") and no config.json is beside it; name one with --arch");
+  fail(path, "fits several published architectures (", names,
+       ") and no config.json is beside it; name one with --arch");
 }
 
 /// Preprocessing of the published weights "architecture.tag" (or of the architecture's first tag).
@@ -241,13 +238,13 @@ struct TimmDialect {
     if (tensors.contains(prefix + std::string(dialect.probe)))
       rules.insert(rules.end(), dialect.rules.begin(), dialect.rules.end());
   }
-  const AnyView* in = tensors.find(prefix + "blocks.0.in_proj.weight");
-  const AnyView* out = tensors.find(prefix + "blocks.0.mlp_out_proj.weight");
+  const AnyView* in = tensors.find(join(prefix, "blocks.0.in_proj.weight"));
+  const AnyView* out = tensors.find(join(prefix, "blocks.0.mlp_out_proj.weight"));
   if (in != nullptr && out != nullptr && in->shape.rank() == 2 && out->shape.rank() == 2 &&
       out->shape[1] < in->shape[0]) {
     add_parallel_scaling(rules, out->shape[1], in->shape[0],
-                         tensors.contains(prefix + "blocks.0.in_proj.bias"),
-                         tensors.contains(prefix + "blocks.0.mlp_bias"));
+                         tensors.contains(join(prefix, "blocks.0.in_proj.bias")),
+                         tensors.contains(join(prefix, "blocks.0.mlp_bias")));
   }
   rules.push_back({"*", "*"});
   return NameTable(prefix, std::move(rules));
@@ -260,10 +257,10 @@ struct TimmDialect {
         "module.encoder.", "visual.trunk.", "module.visual.trunk.", "visual_encoder.",
         "module.visual_encoder.", "vision_encoder.", "teacher.backbone.", "student.backbone."}) {
     const std::string start(prefix);
-    if (tensors.contains(start + "patch_embed.proj.weight") &&
-        (tensors.contains(start + "blocks.0.norm1.weight") ||
-         tensors.contains(start + "blocks.0.in_norm.weight") ||
-         tensors.contains(start + "blocks.0.attns.0.norm.weight"))) {
+    if (tensors.contains(join(start, "patch_embed.proj.weight")) &&
+        (tensors.contains(join(start, "blocks.0.norm1.weight")) ||
+         tensors.contains(join(start, "blocks.0.in_norm.weight")) ||
+         tensors.contains(join(start, "blocks.0.attns.0.norm.weight")))) {
       return start;
     }
   }
@@ -275,18 +272,18 @@ struct TimmDialect {
   ViTConfig& c = checkpoint.config;
   const auto eps = [&](const char* because) {
     c.norm_eps = 1e-5;
-    checkpoint.because["norm_eps"] = because;
+    checkpoint.because.set("norm_eps", because);
   };
   if (shapes.has("norm_pre.weight")) eps("the norm before the blocks, as in CLIP");
   if (shapes.has("patch_embed.norm.weight")) eps("the norm of the patches, as in AIMv2");
   const bool relative = shapes.has("rel_pos_bias.relative_position_bias_table") ||
                         shapes.has("blocks.0.attn.relative_position_bias_table");
   const NamedTensors& tensors = checkpoint.files.tensors;
-  const std::string block = checkpoint.names.prefix() + "blocks.0.";
+  const std::string block = join(checkpoint.names.prefix(), "blocks.0.");
   const bool gated =
       shapes.count("blocks.0.mlp.fc1.weight") == 2 * shapes.count("blocks.0.mlp.fc2.weight");
-  const bool eva02 = gated && (tensors.contains(block + "attn.k_proj.weight") ||
-                               tensors.contains(block + "attn.q_bias"));
+  const bool eva02 = gated && (tensors.contains(join(block, "attn.k_proj.weight")) ||
+                               tensors.contains(join(block, "attn.q_bias")));
   if ((!shapes.has("pos_embed") && !relative) || eva02) {
     fail(checkpoint.path(),
          "may have rotary positions (EVA-02, DINOv3), which tensors do not show; name the "
@@ -314,13 +311,13 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
-  if (checkpoint.files.tensors.contains(prefix + "blocks.0.out_proj.weight")) {
+  if (checkpoint.files.tensors.contains(join(prefix, "blocks.0.out_proj.weight"))) {
     checkpoint.files.tensors =
         SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
   }
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
-  checkpoint.unused = {prefix + "mask_token", prefix + "rope.*",           "*.rope.freqs_cos",
-                       "*.rope.freqs_sin",    "*.relative_position_index", "visual.head.*"};
+  checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "rope.*"),      "*.rope.freqs_cos",
+                       "*.rope.freqs_sin",         "*.relative_position_index", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
   if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
     checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
@@ -351,14 +348,15 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     c = make_config(detail::timm_preset(architecture, file ? file->path : checkpoint.path()),
                     architecture);
     for (const char* field : {"architecture", "heads", "norm_eps", "activation", "pooling"}) {
-      checkpoint.because[field] =
-          field == std::string_view("architecture") ? reason : "timm's " + architecture;
+      checkpoint.because.set(field, field == std::string_view("architecture")
+                                        ? reason
+                                        : join("timm's ", architecture));
     }
   }
   bool image_known = file && detail::read_timm_config(*file, checkpoint);
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (architecture.empty()) detail::settle_unnamed(shapes, checkpoint);
   image_known = image_known || !architecture.empty();
@@ -369,25 +367,25 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     infer_from_tensors(shapes, checkpoint.names, false,
                        c);  // weights of the architecture at another size
   }
-  const bool told = file && checkpoint.because["pooling"] == file->path;
+  const bool told = file && checkpoint.because.set("pooling", = file->path);
   if (c.pooling == Pooling::token && (!c.class_token || (c.fc_norm && !c.final_norm && !told))) {
     c.pooling = Pooling::avg;  // the mean is what a norm behind the pooling alone is made for
-    checkpoint.because["pooling"] =
-        c.class_token ? "the norm behind the pooling" : "there is no class token";
+    checkpoint.because.set(
+        "pooling", c.class_token ? "the norm behind the pooling" : "there is no class token");
   }
   if (c.distillation_token && !c.distilled_head && c.pooling == Pooling::token)
     c.pooling = Pooling::class_and_distillation;
   if (c.classes == 0)  // timm's Identity in the place of a classifier
     checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;
-  checkpoint.because["position_rule"] = "timm resamples so";
+  checkpoint.because.set("position_rule", "timm resamples so");
   apply_options(options, checkpoint);
 
   if (file && json_find(file->json, "pretrained_cfg") != nullptr)
     settle_preprocess(file, &file->json, checkpoint);
   if (!checkpoint.preprocess && !architecture.empty()) {
     checkpoint.preprocess = detail::timm_preprocess(architecture, checkpoint.path());
-    checkpoint.because["preprocess"] = "timm's table for " + architecture;
+    checkpoint.because.set("preprocess", join("timm's table for ", architecture));
   }
   settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);
   return checkpoint;

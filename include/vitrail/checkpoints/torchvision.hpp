@@ -97,7 +97,7 @@ namespace detail {
   c.heads = 0;
   if (args != nullptr) {
     c.heads = json_get<Index>(*args, "num_heads", file->path);
-    checkpoint.because["heads"] = file->path;
+    checkpoint.because.set("heads", file->path);
     if (const Json* size = json_find(*args, "image_size")) {
       set_image_size(*size, "image_size", file->path, c);
       image_known = true;
@@ -110,7 +110,7 @@ namespace detail {
   settle_preprocess(file, file ? json_find(file->json, "transforms") : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
     checkpoint.preprocess = parse_recipe(detail::torchvision_recipe(c), checkpoint.path());
-    checkpoint.because["preprocess"] = "torchvision's presets";
+    checkpoint.because.set("preprocess", "torchvision's presets");
   }
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -121,15 +121,15 @@ inline void check_preprocess(const PreprocessConfig& config,
   const auto check = [where](bool good, const std::string& sentence) {
     if (!good) fail(where, sentence);
   };
-  const auto size = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
+  const auto size = [](Index h, Index w) { return join(h, " x ", w); };
   check((config.height > 0 && config.width > 0) || (config.height == 0 && config.width == 0),
-        "the result is " + size(config.height, config.width) + " pixels");
+        join("the result is ", size(config.height, config.width), " pixels"));
   check(config.resize == ResizeMode::none || (config.resize_height > 0 && config.resize_width > 0),
-        "resizes to " + size(config.resize_height, config.resize_width) + " pixels");
+        join("resizes to ", size(config.resize_height, config.resize_width), " pixels"));
   constexpr Index largest = 1 << 20;  // keeps every product below in range
   check(
       std::max({config.height, config.width, config.resize_height, config.resize_width}) <= largest,
-      "sizes above " + std::to_string(largest) + " are not supported");
+      join("sizes above ", largest, " are not supported"));
   for (const float std : config.std) check(std != 0, "a std is 0");
   check(config.resizer == Resizer::pillow ||
             (config.resize == ResizeMode::squash && config.filter == Filter::bilinear &&

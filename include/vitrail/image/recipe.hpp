@@ -102,12 +102,11 @@ namespace detail {
   return config;
 }
 
-[[nodiscard]] inline Extent open_clip_model_size(const nlohmann::json& json,
-                                                 std::string_view where) {
+[[nodiscard]] inline Extent open_clip_model_size(const Json& json, std::string_view where) {
   const RecipeJson file(json, where);
-  const nlohmann::json* model = file.find("model_cfg");
+  const Json* model = file.find("model_cfg");
   if (model == nullptr || !model->is_object()) return {224, 224};
-  const nlohmann::json* vision = RecipeJson(*model, where).find("vision_cfg");
+  const Json* vision = RecipeJson(*model, where).find("vision_cfg");
   if (vision == nullptr || !vision->is_object()) return {224, 224};
   return RecipeJson(*vision, where).extent("image_size", {224, 224});
 }
@@ -133,14 +132,13 @@ namespace detail {
 /// What a publisher's recipe means; `where` names the file in errors. Throws Error when the JSON is
 /// no recipe of a kind listed above, or names the key whose value is not what was expected. Thread
 /// safe.
-[[nodiscard]] inline PreprocessConfig parse_recipe(const nlohmann::json& json,
-                                                   std::string_view where) {
+[[nodiscard]] inline PreprocessConfig parse_recipe(const Json& json, std::string_view where) {
   const detail::RecipeJson recipe(json, where);
   const auto parsed = [&] {
     for (const char* key : {"pretrained_cfg", "preprocess_cfg", "transforms"}) {
-      const nlohmann::json* nested = recipe.find(key);
+      const Json* nested = recipe.find(key);
       if (nested == nullptr || !nested->is_object()) continue;
-      const std::string nested_where = std::string(where) + ": " + key;
+      const std::string nested_where = join(where, ": ", key);
       const detail::RecipeJson inner(*nested, nested_where);
       if (key == std::string_view("preprocess_cfg"))
         return detail::parse_open_clip(inner, detail::open_clip_model_size(json, where));

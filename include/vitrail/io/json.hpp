@@ -60,8 +60,8 @@ namespace detail {
 [[nodiscard]] inline std::string describe(const Json& value) {
   if (value.is_null()) return "null";
   if (value.is_object()) return "an object";
-  if (value.is_array()) return "an array of " + std::to_string(value.size());
-  if (value.is_string()) return "the string " + in_quotes(value.get_ref<const std::string&>());
+  if (value.is_array()) return join("an array of ", value.size());
+  if (value.is_string()) return join("the string ", in_quotes(value.get_ref<const std::string&>()));
   return (value.is_boolean() ? "the bool " : "the number ") + value.dump();
 }
 
@@ -93,8 +93,8 @@ struct JsonReader<bool> {
 template <std::integral T>
 struct JsonReader<T> {
   static std::string name() {
-    return "an integer between " + std::to_string(std::numeric_limits<T>::min()) + " and " +
-           std::to_string(std::numeric_limits<T>::max());
+    return join("an integer between ", std::numeric_limits<T>::min(), " and ",
+                std::numeric_limits<T>::max());
   }
   static std::optional<T> read(const Json& value) {
     if (value.is_number_unsigned()) {

@@ -86,7 +86,7 @@ class NamedTensors {
   /// Adds one checked tensor. Throws Error for a second of the same name, for bytes that do not
   /// agree with the shape, for a bool that is neither 0 nor 1, and beyond the limits.
   void add(std::string name, const AnyView& view, const Limits& limits) {
-    const std::string where = path_ + ": " + detail::in_quotes(name);
+    const std::string where = join(path_, ": ", detail::in_quotes(name));
     check_bytes(where, view);
     if (view.bytes.size() > limits.max_tensor_bytes)
       fail(where, "is ", view.bytes.size(), " bytes, the limit is ", limits.max_tensor_bytes);
@@ -97,7 +97,7 @@ class NamedTensors {
   /// Adds a tensor that is well formed but of a type we do not read.
   void add_unreadable(std::string name, std::string reason, const Limits& limits) {
     check_room(limits);
-    const std::string where = path_ + ": " + detail::in_quotes(name);
+    const std::string where = join(path_, ": ", detail::in_quotes(name));
     if (table_.contains(name) || !unreadable_.emplace(std::move(name), std::move(reason)).second)
       fail(where, "is there twice");
   }
@@ -156,9 +156,9 @@ class NamedTensors {
       }
     }
     if (best.empty())
-      return " among " + std::to_string(table_.size()) + ", the first is " +
-             detail::in_quotes(table_.begin()->first);
-    return ", the nearest is " + detail::in_quotes(best);
+      return join(" among ", table_.size(), ", the first is ",
+                  detail::in_quotes(table_.begin()->first));
+    return join(", the nearest is ", detail::in_quotes(best));
   }
 
   std::string path_;

@@ -23,7 +23,7 @@ namespace detail {
 
 /// 'text', for names inside messages.
 [[nodiscard]] inline std::string in_quotes(std::string_view text) {
-  return "'" + one_line(text) + "'";
+  return join("'", one_line(text), "'");
 }
 
 [[nodiscard]] inline std::string_view as_text(std::span<const std::byte> bytes) {

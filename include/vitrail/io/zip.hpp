@@ -64,7 +64,7 @@ class ZipArchive {
       fail(name_of_entry(entry), "its checksum is ", found, ", the archive says ", entry.crc);
   }
   [[nodiscard]] std::string name_of_entry(const ZipEntry& entry) const {
-    return where_ + ": entry " + detail::in_quotes(entry.name);
+    return join(where_, ": entry ", detail::in_quotes(entry.name));
   }
 
   template <class T>

@@ -95,38 +95,38 @@ template <Scalar T>
                                             const std::string& mlp_name, Index index) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
-  const auto norm = [&](const std::string& name, Index width) {
+  const auto norm = [&](std::string_view name, Index width) {
     return LayerNorm<T>::load(parameters, name, width, c.norm_eps, c.norm);
   };
   EncoderBlock<T> block;
   block.kind = c.block;
   block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
-  block.attn.qkv = Dense<T>::load(parameters, attn_name + ".qkv", 3 * inner, D, c.qkv_bias);
+  block.attn.qkv = Dense<T>::load(parameters, join(attn_name, ".qkv"), 3 * inner, D, c.qkv_bias);
   const Index qk_dim = c.differential_attention ? c.head_dim / 2 : c.head_dim;
-  if (c.qk_norm) block.attn.q_norm = norm(attn_name + ".q_norm", qk_dim);
-  if (c.qk_norm) block.attn.k_norm = norm(attn_name + ".k_norm", qk_dim);
+  if (c.qk_norm) block.attn.q_norm = norm(join(attn_name, ".q_norm"), qk_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(join(attn_name, ".k_norm"), qk_dim);
   if (c.differential_attention) {
     block.attn.differential =
         DifferentialAttention<T>::load(parameters, attn_name, c.head_dim, index);
   }
-  if (c.attn_norm) block.attn.norm = norm(attn_name + ".norm", inner);
+  if (c.attn_norm) block.attn.norm = norm(join(attn_name, ".norm"), inner);
   if (c.attn_proj) {
-    block.attn.proj = Dense<T>::load(parameters, attn_name + ".proj", D, inner, c.proj_bias);
+    block.attn.proj = Dense<T>::load(parameters, join(attn_name, ".proj"), D, inner, c.proj_bias);
   }
   if (c.relative_positions && !c.shared_relative_positions) {
     block.attn.relative =
-        RelativePositionBias<T>::load(parameters, attn_name + ".relative_position_bias_table",
+        RelativePositionBias<T>::load(parameters, join(attn_name, ".relative_position_bias_table"),
                                       c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
   if (c.layer_scale) block.gamma1 = parameters.tensor(names[1], {D});
   if (c.block != BlockKind::parallel_scaling) block.norm2 = norm(names[2], D);
   block.mlp.activation = c.activation;
   block.mlp.gated = c.gated_mlp;
-  block.mlp.fc1 = Dense<T>::load(parameters, mlp_name + ".fc1",
+  block.mlp.fc1 = Dense<T>::load(parameters, join(mlp_name, ".fc1"),
                                  c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden, D, c.mlp_bias);
-  if (c.mlp_norm) block.mlp.norm = norm(mlp_name + ".norm", c.mlp_hidden);
-  block.mlp.fc2 = Dense<T>::load(parameters, mlp_name + ".fc2", D, c.mlp_hidden, c.mlp_bias);
+  if (c.mlp_norm) block.mlp.norm = norm(join(mlp_name, ".norm"), c.mlp_hidden);
+  block.mlp.fc2 = Dense<T>::load(parameters, join(mlp_name, ".fc2"), D, c.mlp_hidden, c.mlp_bias);
   if (c.layer_scale) block.gamma2 = parameters.tensor(names[3], {D});
   return block;
 }
@@ -134,11 +134,12 @@ template <Scalar T>
 template <Scalar T>
 [[gnu::cold]] EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters,
                                          Index index) {
-  const std::string name = "blocks." + std::to_string(index);
+  const std::string name = join("blocks.", index);
   if (c.block != BlockKind::parallel_things) {
-    EncoderBlock<T> block = load_branches(
-        c, parameters, {name + ".norm1", name + ".ls1.gamma", name + ".norm2", name + ".ls2.gamma"},
-        name + ".attn", name + ".mlp", index);
+    EncoderBlock<T> block = load_branches(c, parameters,
+                                          {join(name, ".norm1"), join(name, ".ls1.gamma"),
+                                           join(name, ".norm2"), join(name, ".ls2.gamma")},
+                                          join(name, ".attn"), join(name, ".mlp"), index);
     const auto adapter = [&](const std::optional<AdapterConfig>& config, const char* place) {
       const Index R = config ? config->hidden.at(static_cast<std::size_t>(index)) : 0;
       return R == 0 ? Adapter<T>{}
@@ -150,11 +151,12 @@ template <Scalar T>
   }
   EncoderBlock<T> first;
   for (Index i = 0; i < c.branches; ++i) {
-    const std::string attn = name + ".attns." + std::to_string(i);
-    const std::string mlp = name + ".ffns." + std::to_string(i);
+    const std::string attn = join(name, ".attns.", i);
+    const std::string mlp = join(name, ".ffns.", i);
     EncoderBlock<T> block = load_branches(
-        c, parameters, {attn + ".norm", attn + ".ls.gamma", mlp + ".norm", mlp + ".ls.gamma"},
-        attn + ".attn", mlp + ".mlp", index);
+        c, parameters,
+        {join(attn, ".norm"), join(attn, ".ls.gamma"), join(mlp, ".norm"), join(mlp, ".ls.gamma")},
+        join(attn, ".attn"), join(mlp, ".mlp"), index);
     if (i == 0) {
       first = std::move(block);
     } else {
@@ -189,8 +191,8 @@ template <Scalar T>
   ViT vit;
   vit.config_ = c;
   if (c.rotary != RotaryKind::none && c.head_dim % 4 != 0) {
-    fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found " +
-                             std::to_string(c.head_dim));
+    fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found ",
+         c.head_dim);
   }
   if (c.differential_attention && (c.rotary != RotaryKind::none || c.head_dim % 2 != 0)) {
     fail(c.architecture,
@@ -250,14 +252,14 @@ template <Scalar T>
 
 template <Scalar T>
 void ViT<T>::check_size(Index H, Index W) const {
-  const auto text = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
+  const auto text = [](Index h, Index w) { return join(h, " x ", w); };
   const Index Ph = config_.pixels_per_patch_row();
   const Index Pw = config_.pixels_per_patch_column();
-  if (H < 1 || W < 1) fail("picture", "is " + text(H, W) + " pixels, expected at least one");
+  if (H < 1 || W < 1) fail("picture", "is ", text(H, W), " pixels, expected at least one");
   if (!config_.pad_to_patch && (H % Ph != 0 || W % Pw != 0)) {
-    fail("picture", "is " + text(H, W) +
-                        " pixels (height x width), expected multiples of the patch, " +
-                        text(Ph, Pw) + "; ask for padding to allow other sizes");
+    fail("picture", "is ", text(H, W),
+         " pixels (height x width), expected multiples of the patch, ", text(Ph, Pw),
+         "; ask for padding to allow other sizes");
   }
 }
 
@@ -337,8 +339,8 @@ void ViT<T>::record_tables(Grid grid, Workspace& workspace, Trace& trace) const 
     if (relative.empty() || relative.grid == grid) continue;
     const Workspace::Scope scope(workspace);
     const MatrixView<const T> rows = relative.rows_for(grid, workspace);
-    trace.record("resampled.blocks." + std::to_string(i) + ".attn.relative_position_bias_table",
-                 rows, {rows.extent(0), rows.extent(1)});
+    trace.record(join("resampled.blocks.", i, ".attn.relative_position_bias_table"), rows,
+                 {rows.extent(0), rows.extent(1)});
   }
 }
 
@@ -377,8 +379,7 @@ template <Scalar T>
 void ViT<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                      const Context& context, Trace* trace) const {
   if (pixels.extent(1) != config_.channels) {
-    fail("picture", "has " + std::to_string(pixels.extent(1)) + " channels, the model needs " +
-                        std::to_string(config_.channels));
+    fail("picture", "has ", pixels.extent(1), " channels, the model needs ", config_.channels);
   }
   check_size(pixels.extent(2), pixels.extent(3));
   constexpr Index chunk =

@@ -52,27 +52,28 @@ struct Adapter {
 
   /// Reads `name`.{down,up}.{weight,bias}, and .scale, .norm_before.*, .norm_after.* where the
   /// config has them. Throws Error when one is missing or mis-shaped.
-  [[nodiscard, gnu::cold]] static Adapter load(Parameters<T>& parameters, const std::string& name,
+  [[nodiscard, gnu::cold]] static Adapter load(Parameters<T>& parameters, std::string_view name,
                                                Index D, Index R, const AdapterConfig& config) {
     Adapter adapter;
     adapter.activation = config.activation;
     adapter.input = config.input;
     adapter.residual_inside = config.residual_inside;
-    adapter.down = Dense<T>::load(parameters, name + ".down", R, D);
-    adapter.up = Dense<T>::load(parameters, name + ".up", D, R);
+    adapter.down = Dense<T>::load(parameters, join(name, ".down"), R, D);
+    adapter.up = Dense<T>::load(parameters, join(name, ".up"), D, R);
     adapter.scale = Tensor<T, 1>({D});
     if (config.channel_scale) {
-      adapter.scale = parameters.tensor(name + ".scale", {D});
+      adapter.scale = parameters.tensor(join(name, ".scale"), {D});
     } else {
-      const T one = config.stored_scale ? parameters.tensor(name + ".scale", {1})(0)
+      const T one = config.stored_scale ? parameters.tensor(join(name, ".scale"), {1})(0)
                                         : static_cast<T>(config.scale);
       for (T& value : adapter.scale.flat()) value = one;
     }
     if (config.norm_before)
       adapter.norm_before =
-          LayerNorm<T>::load(parameters, name + ".norm_before", D, config.norm_eps);
+          LayerNorm<T>::load(parameters, join(name, ".norm_before"), D, config.norm_eps);
     if (config.norm_after)
-      adapter.norm_after = LayerNorm<T>::load(parameters, name + ".norm_after", D, config.norm_eps);
+      adapter.norm_after =
+          LayerNorm<T>::load(parameters, join(name, ".norm_after"), D, config.norm_eps);
     return adapter;
   }
 

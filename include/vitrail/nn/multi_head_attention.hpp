@@ -23,7 +23,7 @@ struct DifferentialAttention {
   /// Reads `name`.lambda_{q1,k1,q2,k2} (hd / 2), or .lambda_{a,b} (1), and .sub_norm.weight (hd).
   /// Throws Error when one is missing or mis-shaped.
   [[nodiscard, gnu::cold]] static DifferentialAttention load(Parameters<T>& parameters,
-                                                             const std::string& name, Index hd,
+                                                             std::string_view name, Index hd,
                                                              Index block) {
     const auto exponent = [&](const std::string& one, const std::string& q, const std::string& k) {
       if (parameters.contains(name + one))
@@ -40,7 +40,8 @@ struct DifferentialAttention {
     result.lambda =
         static_cast<T>(std::exp(exponent(".lambda_a", ".lambda_q1", ".lambda_k1")) -
                        std::exp(exponent(".lambda_b", ".lambda_q2", ".lambda_k2")) + initial);
-    result.norm = LayerNorm<T>::load(parameters, name + ".sub_norm", hd, 1e-5, NormKind::rms_norm);
+    result.norm =
+        LayerNorm<T>::load(parameters, join(name, ".sub_norm"), hd, 1e-5, NormKind::rms_norm);
     for (T& gamma : result.norm.gamma.flat()) gamma *= static_cast<T>(1 - initial);
     return result;
   }

@@ -57,16 +57,15 @@ class Shape {
   /// Number of elements. Throws Error when the product does not fit 63 bits.
   [[nodiscard]] Index count() const {
     const auto product = checked_count();
-    if (!product) fail("shape " + to_string(), "the number of elements overflows");
+    if (!product) fail(join("shape ", to_string()), "the number of elements overflows");
     return *product;
   }
 
   /// "(2304, 768)"; "()" for a scalar.
   [[nodiscard]] std::string to_string() const {
     std::string text = "(";
-    for (std::size_t d = 0; d < rank_; ++d)
-      text += (d == 0 ? "" : ", ") + std::to_string(extents_[d]);
-    return text + ")";
+    for (std::size_t d = 0; d < rank_; ++d) text += join((d == 0 ? "" : ", "), extents_[d]);
+    return join(text, ")");
   }
 
   friend bool operator==(const Shape& a, const Shape& b) {

@@ -93,7 +93,7 @@ class Tensor {
     const Shape shape{std::span<const Index>(extents)};
     const Index count = shape.count();
     if (count > std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(T)))
-      fail("tensor " + shape.to_string(), "the number of bytes overflows");
+      fail(join("tensor ", shape.to_string()), "the number of bytes overflows");
     return static_cast<std::size_t>(count) * sizeof(T);
   }
 
