@@ -54,8 +54,8 @@ inline constexpr NameRule beit3_rules[] = {
                                {std::begin(detail::beit3_rules), std::end(detail::beit3_rules)});
   const AnyView& positions = tensors.at("beit3.encoder.embed_positions.A.weight");
   if (positions.shape.rank() != 2 || positions.shape[0] < 3)
-    fail(checkpoint.path(), "beit3.encoder.embed_positions.A.weight is " +
-                                positions.shape.to_string() + ", expected (2 + T, D)");
+    fail(checkpoint.path(), "beit3.encoder.embed_positions.A.weight is ",
+         positions.shape.to_string(), ", expected (2 + T, D)");
   checkpoint.names.add(
       "pos_embed",
       {{"beit3.encoder.embed_positions.A.weight"}, Layout::same, 2, positions.shape[0]});
@@ -74,19 +74,18 @@ inline constexpr NameRule beit3_rules[] = {
   c.heads = options.heads > 0 ? options.heads : D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
   if (c.heads == 0)
     fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
-  checkpoint.because["heads"] =
-      options.heads > 0 ? "asked for" : "the published model of this width";
+  checkpoint.because.set("heads",
+                         options.heads > 0 ? "asked for" : "the published model of this width");
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
-    checkpoint.because[field] = "BEiT-3's, as timm reads it";
+    checkpoint.because.set(field, "BEiT-3's, as timm reads it");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "BEiT-3's";
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
+  checkpoint.because.set("preprocess", "BEiT-3's");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -71,7 +71,7 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   const Json& model = holder == nullptr ? file.json : *holder;
   const bool quick = json_get_if<bool>(model, "quick_gelu", where).value_or(false);
   c.activation = quick ? Activation::quick_gelu : Activation::gelu_erf;
-  checkpoint.because["activation"] = where;
+  checkpoint.because.set("activation", where);
   const Json* vision = json_find(model, "vision_cfg");
   if (vision == nullptr) fail(where, "no 'vision_cfg', expected the picture tower's settings");
   if (json_get_if<bool>(*vision, "attentional_pool", where).value_or(false))
@@ -84,15 +84,14 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
     c.norm_eps = json_get_if<double>(*norm, "eps", where).value_or(c.norm_eps);
   const Index head_width = json_get_if<Index>(*vision, "head_width", where).value_or(64);
   if (head_width < 1 || c.embed_dim % head_width != 0)
-    fail(where, "'head_width' is " + std::to_string(head_width) + ", expected a divisor of " +
-                    std::to_string(c.embed_dim));
+    fail(where, "'head_width' is ", head_width, ", expected a divisor of ", c.embed_dim);
   c.heads = c.embed_dim / head_width;
-  checkpoint.because["heads"] = where;
+  checkpoint.because.set("heads", where);
   const auto pool = json_get_if<std::string>(*vision, "pool_type", where).value_or("tok");
   if (pool != "tok" && pool != "avg" && pool != "none")
-    fail(where, "'pool_type' is '" + pool + "', expected tok, avg or none");
+    fail(where, "'pool_type' is '", pool, "', expected tok, avg or none");
   c.pooling = pool == "tok" ? Pooling::token : pool == "avg" ? Pooling::avg : Pooling::none;
-  checkpoint.because["pooling"] = where;
+  checkpoint.because.set("pooling", where);
   const Json* size = json_find(*vision, "image_size");
   if (size != nullptr) set_image_size(*size, "image_size", where, c);
   return size != nullptr;
@@ -141,12 +140,12 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   if (!file && own) {
     if (const auto heads = json_get_if<Index>(own->json, "vision_heads", own->path)) {
       c.heads = *heads;
-      checkpoint.because["heads"] = own->path;
+      checkpoint.because.set("heads", own->path);
     }
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(), "is no multiple of 64 wide; name the number of heads with --heads");
@@ -163,22 +162,12 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 
   const Json* recipe = file ? json_find(file->json, "preprocess_cfg") : nullptr;
   if (recipe != nullptr && json_find(*recipe, "mean") != nullptr) {
-    const auto mode = json_get_if<std::string>(*recipe, "resize_mode", file->path);
-    const Json translated = {
-        {"input_size", {3, c.image_height, c.image_width}},
-        {"crop_pct", 1.0},
-        {"crop_mode", mode.value_or("shortest") == "squash"    ? "squash"
-                      : mode.value_or("shortest") == "longest" ? "border"
-                                                               : "center"},
-        {"interpolation",
-         json_get_if<std::string>(*recipe, "interpolation", file->path).value_or("bicubic")},
-        {"mean", *json_find(*recipe, "mean")},
-        {"std", *json_find(*recipe, "std")}};
-    checkpoint.preprocess = parse_recipe(translated, file->path);
-    checkpoint.because["preprocess"] = file->path;
+    checkpoint.preprocess = detail::parse_open_clip(detail::RecipeJson(*recipe, file->path),
+                                                    {c.image_height, c.image_width, false});
+    checkpoint.because.set("preprocess", file->path);
   } else {
-    checkpoint.preprocess = parse_recipe(Json{{"n_px", c.image_height}}, checkpoint.path());
-    checkpoint.because["preprocess"] = "CLIP's";
+    checkpoint.preprocess = clip_preprocess(c.image_height, c.image_height);
+    checkpoint.because.set("preprocess", "CLIP's");
   }
   return checkpoint;
 }

@@ -51,18 +51,17 @@ inline constexpr Publisher publishers[] = {
     known += (known.empty() ? "" : ", ") + std::string(publisher.name);
     if (!publisher.recognises(files.tensors)) continue;
     if (found != nullptr) {
-      fail(files.tensors.path(), "holds tensors of both " + std::string(found->name) + " and " +
-                                     std::string(publisher.name) + ", expected one publisher's");
+      fail(files.tensors.path(), "holds tensors of both ", found->name, " and ", publisher.name,
+           ", expected one publisher's");
     }
     found = &publisher;
   }
   if (found == nullptr) {
     const std::string first = files.tensors.empty()
                                   ? "no tensors"
-                                  : "the first is '" + files.tensors.names().front() + "'";
-    fail(files.tensors.path(), std::to_string(files.tensors.size()) +
-                                   " tensors of no known Vision Transformer (" + first +
-                                   "), expected the names of " + known);
+                                  : join("the first is '", files.tensors.names().front(), "'");
+    fail(files.tensors.path(), files.tensors.size(), " tensors of no known Vision Transformer (",
+         first, "), expected the names of ", known);
   }
   return found->open(std::move(files), options);
 }

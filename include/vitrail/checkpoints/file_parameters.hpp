@@ -79,12 +79,12 @@ class FileParameters final : public Parameters<T> {
   FileParameters(const Checkpoint& checkpoint, Precision precision, Executor& executor)
       : checkpoint_(checkpoint), precision_(precision), executor_(executor) {}
 
-  [[nodiscard]] bool contains(const std::string& name) const override {
+  [[nodiscard]] bool contains(std::string_view name) const override {
     const auto source = checkpoint_.names.find(name);
     return source && tensors().contains(source->names.front());
   }
 
-  [[nodiscard]] Tensor<T, 1> tensor(const std::string& name, const Shape& shape) override {
+  [[nodiscard]] Tensor<T, 1> tensor(std::string_view name, const Shape& shape) override {
     const std::vector<std::optional<AnyView>> parts = find_parts(name, shape);
     Tensor<T, 1> result({shape.count()});
     const Index part_count = shape.count() / static_cast<Index>(parts.size());
@@ -105,7 +105,7 @@ class FileParameters final : public Parameters<T> {
     return result;
   }
 
-  [[nodiscard]] PackedMatrix<T> matrix(const std::string& name, const Shape& shape) override {
+  [[nodiscard]] PackedMatrix<T> matrix(std::string_view name, const Shape& shape) override {
     const std::array<Index, 2> extents{shape[0], shape[0] == 0 ? 0 : shape.count() / shape[0]};
     const auto source = checkpoint_.names.find(name);
     if (source && source->names.size() == 1 && source->layout == Layout::same) {
@@ -135,10 +135,10 @@ class FileParameters final : public Parameters<T> {
  private:
   [[nodiscard]] const NamedTensors& tensors() const { return checkpoint_.files.tensors; }
 
-  [[nodiscard]] bool is_unused(const std::string& name) const {
-    for (const std::string& pattern : checkpoint_.unused) {
+  [[nodiscard]] bool is_unused(std::string_view name) const {
+    for (const std::string_view pattern : checkpoint_.unused) {
       const std::size_t star = pattern.find('*');
-      if (star == std::string::npos
+      if (star == std::string_view::npos
               ? name == pattern
               : name.size() + 1 >= pattern.size() && name.starts_with(pattern.substr(0, star)) &&
                     name.ends_with(pattern.substr(star + 1))) {
@@ -157,11 +157,10 @@ class FileParameters final : public Parameters<T> {
 
   /// The stored parts of one of our tensors, nothing for a part of zeros. Throws Error unless all
   /// are there and fit.
-  std::vector<std::optional<AnyView>> find_parts(const std::string& name, const Shape& shape) {
+  std::vector<std::optional<AnyView>> find_parts(std::string_view name, const Shape& shape) {
     const auto source = checkpoint_.names.find(name);
     if (!source)
-      fail(checkpoint_.path(),
-           checkpoint_.publisher + " files have no " + name + ", config needs it");
+      fail(checkpoint_.path(), checkpoint_.publisher, " files have no ", name, ", config needs it");
     const Shape wanted = part_shape(shape, source->names.size());
     std::vector<std::optional<AnyView>> parts;
     for (const std::string& stored_name : source->names) {
@@ -172,14 +171,13 @@ class FileParameters final : public Parameters<T> {
       AnyView view = tensors().at(stored_name);
       if (source->end > 0) {
         if (view.shape.rank() == 0 || source->end > view.shape[0])
-          fail(checkpoint_.path(), stored_name + " is " + view.shape.to_string() +
-                                       ", config needs row " + std::to_string(source->end - 1));
+          fail(checkpoint_.path(), stored_name, " is ", view.shape.to_string(),
+               ", config needs row ", source->end - 1);
         view = detail::rows_of(view, source->begin, source->end);
       }
       if (!detail::fits(view.shape, wanted, source->layout)) {
-        fail(checkpoint_.path(), stored_name + " is " + view.shape.to_string() + ", config needs " +
-                                     wanted.to_string() +
-                                     (source->layout == Layout::same ? "" : " in another layout"));
+        fail(checkpoint_.path(), stored_name, " is ", view.shape.to_string(), ", config needs ",
+             wanted.to_string(), (source->layout == Layout::same ? "" : " in another layout"));
       }
       used_.insert(stored_name);
       parts.emplace_back(std::move(view));
@@ -190,7 +188,7 @@ class FileParameters final : public Parameters<T> {
   const Checkpoint& checkpoint_;
   Precision precision_;
   Executor& executor_;
-  std::set<std::string> used_;
+  std::set<std::string, NameLess> used_;
 };
 
 VITRAIL_END_NAMESPACE

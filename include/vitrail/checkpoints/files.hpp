@@ -40,7 +40,7 @@ inline std::string find_weights(const std::filesystem::path& folder) {
       if (kind == wanted) found.push_back(entry.path().string());
     }
   }
-  if (error) fail(folder.string(), "cannot list the folder: " + error.message());
+  if (error) fail(folder.string(), "cannot list the folder: ", error.message());
   if (found.size() == 1) return found.front();
   fail(folder.string(),
        found.empty() ? "no model.safetensors, model.npz or pytorch_model.bin in this folder"

@@ -110,20 +110,21 @@ inline constexpr NameRule google_rules[] = {
                                                        const GoogleFile& file) {
   NameTable names(file.prefix, {std::begin(google_rules), std::end(google_rules)});
   for (const GoogleBlockRule& rule : google_block_rules) {
-    names.add_rule("blocks.{}." + std::string(rule.ours),
+    names.add_rule(join("blocks.{}.", rule.ours),
                    (file.scan ? "~Transformer/encoderblock/" : "~Transformer/encoderblock_{}/") +
                        std::string(file.big_vision ? rule.big_vision : rule.research),
                    rule.layout, file.scan ? row_of_block : 0);
   }
-  const bool inside = tensors.contains(file.prefix + "Transformer/posembed_input/pos_embedding");
+  const bool inside =
+      tensors.contains(join(file.prefix, "Transformer/posembed_input/pos_embedding"));
   names.add(
       "pos_embed",
       {{file.prefix + (inside ? "Transformer/posembed_input/pos_embedding" : "pos_embedding")}});
-  const bool stages = tensors.contains(file.prefix + "block1/unit1/conv1/kernel");
+  const bool stages = tensors.contains(join(file.prefix, "block1/unit1/conv1/kernel"));
   const std::string root = std::string("patch_embed.backbone.") + (stages ? "stem." : "");
-  names.add(root + "conv.weight", {{file.prefix + "conv_root/kernel"}, Layout::hwio});
-  names.add(root + "norm.weight", {{file.prefix + "gn_root/scale"}});
-  names.add(root + "norm.bias", {{file.prefix + "gn_root/bias"}});
+  names.add(join(root, "conv.weight"), {{join(file.prefix, "conv_root/kernel")}, Layout::hwio});
+  names.add(join(root, "norm.weight"), {{join(file.prefix, "gn_root/scale")}});
+  names.add(join(root, "norm.bias"), {{join(file.prefix, "gn_root/bias")}});
   return names;
 }
 
@@ -133,8 +134,8 @@ inline constexpr NameRule google_rules[] = {
   c.activation = Activation::gelu_tanh;
   c.position_rule = PositionRule::google;
   c.stem = ResNetConfig{.norm_eps = 1e-6, .weight_eps = 1e-5, .weight_eps_outside = true};
-  checkpoint.because["activation"] = "flax's default";
-  checkpoint.because["position_rule"] = "vit_jax resamples so";
+  checkpoint.because.set("activation", "flax's default");
+  checkpoint.because.set("position_rule", "vit_jax resamples so");
 }
 
 }  // namespace detail
@@ -159,8 +160,8 @@ inline constexpr NameRule google_rules[] = {
   c.architecture = "vit";
   const Shape* query = shapes.shape("blocks.0.attn.qkv.weight");
   if (query == nullptr || query->rank() != (kind.scan ? 4 : 3)) {
-    fail(checkpoint.path(),
-         shapes.theirs("blocks.0.attn.qkv.weight") + " is missing or not (D, A, hd)");
+    fail(checkpoint.path(), shapes.theirs("blocks.0.attn.qkv.weight"),
+         " is missing or not (D, A, hd)");
   }
   c.heads = (*query)[kind.scan ? 2 : 1];
   c.position_rule = PositionRule::timm_npz;
@@ -177,7 +178,7 @@ inline constexpr NameRule google_rules[] = {
   if (file) {
     if (const auto name = json_get_if<std::string>(file->json, "model_name", file->path)) {
       c.architecture = *name;
-      checkpoint.because["architecture"] = file->path;
+      checkpoint.because.set("architecture", file->path);
     }
     if (const auto eps = json_get_if<double>(file->json, "layernorm_eps", file->path))
       c.norm_eps = *eps;
@@ -188,22 +189,23 @@ inline constexpr NameRule google_rules[] = {
   }
   if (!options.architecture.empty()) {
     c.architecture = options.architecture;
-    checkpoint.because["architecture"] = "asked for";
+    checkpoint.because.set("architecture", "asked for");
   }
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (!c.class_token && c.pooling == Pooling::token) c.pooling = Pooling::avg;
   apply_options(options, checkpoint);
 
   const bool google = options.fidelity == Fidelity::google;
-  const Json augreg = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", google ? "bilinear" : "bicubic"},
-                       {"crop_mode", google ? "squash" : "center"},
-                       {"crop_pct", google || c.image_height > 224 ? 1.0 : 0.9},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(augreg, checkpoint.path());
-  checkpoint.because["preprocess"] = google ? "vit_jax's, but for its resize without antialiasing"
-                                            : "as timm evaluates these files";
+  checkpoint.preprocess =
+      completed_as_timm({.height = c.image_height,
+                         .width = c.image_width,
+                         .resize = google ? ResizeMode::squash : ResizeMode::shortest_edge,
+                         .filter = google ? Filter::bilinear : Filter::bicubic,
+                         .crop_fraction = google || c.image_height > 224 ? 1.0 : 0.9,
+                         .mean = standard_mean,
+                         .std = standard_std});
+  checkpoint.because.set("preprocess", google ? "vit_jax's, but for its resize without antialiasing"
+                                              : "as timm evaluates these files");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -167,16 +167,17 @@ struct HuggingFaceFile {
   const bool dino = file.family == dinov2 || file.family == dinov3;
   c.norm_eps = file.family == dinov2 ? 1e-6 : file.family == dinov3 ? 1e-5 : 1e-12;
   c.position_rule = PositionRule::huggingface;
-  if (checkpoint.files.tensors.contains(file.prefix + "embeddings.register_tokens")) {
+  if (checkpoint.files.tensors.contains(join(file.prefix, "embeddings.register_tokens"))) {
     c.position_rule = PositionRule::timm;
     c.positions = PositionCoverage::class_and_patches;
   }
   if (file.family == dinov2 && has_classifier) c.pooling = Pooling::token_and_avg;
   if (file.family == dinov3) c.rotary = RotaryKind::dinov3;
   c.relative_rule = RelativeRule::huggingface;
-  checkpoint.unused = {file.prefix + "embeddings.mask_token", "decoder.*",
+  checkpoint.unused = {join(file.prefix, "embeddings.mask_token"), "decoder.*",
                        "*.relative_position_index"};
-  if (has_classifier && file.family != beit) checkpoint.unused.push_back(file.prefix + "pooler.*");
+  if (has_classifier && file.family != beit)
+    checkpoint.unused.push_back(join(file.prefix, "pooler.*"));
   checkpoint.stage_names = {{"forward_features", "last_hidden_state"},
                             {"attn_last", "attentions.last"},
                             {"logits_cls", "cls_logits"},
@@ -200,8 +201,7 @@ struct HuggingFaceFile {
       if (i + 1 == id.size()) index = n;
     }
     if (index >= labels.size())
-      fail(file.path, "'id2label' has the id '" + id + "', expected 0 to " +
-                          std::to_string(labels.size() - 1));
+      fail(file.path, "'id2label' has the id '", id, "', expected 0 to ", labels.size() - 1);
     labels[index] = json_as<std::string>(label, "id2label", file.path);
   }
   return labels;
@@ -232,16 +232,16 @@ struct HuggingFaceFile {
   if (file) {
     const std::string& where = file->path;
     c.architecture = json_get_if<std::string>(file->json, "model_type", where).value_or("vit");
-    checkpoint.because["architecture"] = where;
+    checkpoint.because.set("architecture", where);
     c.heads = json_get<Index>(file->json, "num_attention_heads", where);
-    checkpoint.because["heads"] = where;
+    checkpoint.because.set("heads", where);
     if (const auto eps = json_get_if<double>(file->json, "layer_norm_eps", where)) {
       c.norm_eps = *eps;
-      checkpoint.because["norm_eps"] = where;
+      checkpoint.because.set("norm_eps", where);
     }
     if (const auto act = json_get_if<std::string>(file->json, "hidden_act", where)) {
       c.activation = activation_named(*act, where);
-      checkpoint.because["activation"] = where;
+      checkpoint.because.set("activation", where);
     }
     if (const Json* size = json_find(file->json, "image_size")) {
       set_image_size(*size, "image_size", where, c);
@@ -250,12 +250,12 @@ struct HuggingFaceFile {
     if (const auto mean = json_get_if<bool>(file->json, "use_mean_pooling", where);
         mean && *mean && kind.family == detail::HuggingFaceFamily::beit) {
       c.pooling = Pooling::avg;
-      checkpoint.because["pooling"] = where;
+      checkpoint.because.set("pooling", where);
     }
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(),
@@ -268,19 +268,25 @@ struct HuggingFaceFile {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    Json standard = {{"image_processor_type", "ViTImageProcessor"},
-                     {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
     if (kind.family == detail::HuggingFaceFamily::dinov2) {
-      standard = {{"image_processor_type", "BitImageProcessor"},
-                  {"size", {{"shortest_edge", 256}}},
-                  {"crop_size", {{"height", 224}, {"width", 224}}},
-                  {"resample", 3},
-                  {"image_mean", {0.485, 0.456, 0.406}},
-                  {"image_std", {0.229, 0.224, 0.225}}};
+      checkpoint.preprocess = PreprocessConfig{.resize_height = 256,
+                                               .resize_width = 256,
+                                               .rounding = RoundingRule::huggingface,
+                                               .mean = imagenet_mean,
+                                               .std = imagenet_std};
+      checkpoint.because.set("preprocess", "BitImageProcessor's defaults");
+    } else {
+      checkpoint.preprocess = PreprocessConfig{.height = c.image_height,
+                                               .width = c.image_width,
+                                               .resize = ResizeMode::squash,
+                                               .resize_height = c.image_height,
+                                               .resize_width = c.image_width,
+                                               .filter = Filter::bilinear,
+                                               .rounding = RoundingRule::huggingface,
+                                               .mean = standard_mean,
+                                               .std = standard_std};
+      checkpoint.because.set("preprocess", "ViTImageProcessor's defaults");
     }
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because["preprocess"] =
-        standard["image_processor_type"].get<std::string>() + "'s defaults";
   }
   settle_labels(file ? detail::huggingface_labels(*file) : std::vector<std::string>{},
                 file ? file->path : "", checkpoint);

@@ -74,8 +74,8 @@ namespace detail {
 [[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
                                                                                bool blip,
                                                                                bool alone) {
-  const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
-  const std::string last = "hidden_states." + std::to_string(c.depth);
+  const std::string_view answer = c.classes > 0 ? "logits" : "pre_logits";
+  const std::string_view last = "hidden_states.{last}";
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
   if (alone) {  // a file of the tower only, which hands its outputs out without that prefix
@@ -133,9 +133,9 @@ namespace detail {
   const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
   c.heads = D == 1152 || D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
   for (const char* field : {"norm_eps", "activation", "position_rule"})
-    checkpoint.because[field] = "transformers' default";
-  checkpoint.because["architecture"] = "the tensors' names";
-  checkpoint.because["heads"] = "the published model of this width";
+    checkpoint.because.set(field, "transformers' default");
+  checkpoint.because.set("architecture", "the tensors' names");
+  checkpoint.because.set("heads", "the published model of this width");
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     const std::string& where = file->path;
@@ -145,15 +145,15 @@ namespace detail {
     // transformers leaves settings out that are its defaults.
     c.heads = json_get_if<Index>(vision, "num_attention_heads", where)
                   .value_or(c.architecture == "blip_2_vision_model" ? 16 : 12);
-    checkpoint.because["heads"] = where;
+    checkpoint.because.set("heads", where);
     if (c.architecture == "blip_2_vision_model") c.norm_eps = 1e-6;
     if (const auto eps = json_get_if<double>(vision, "layer_norm_eps", where)) {
       c.norm_eps = *eps;
-      checkpoint.because["norm_eps"] = where;
+      checkpoint.because.set("norm_eps", where);
     }
     if (const auto act = json_get_if<std::string>(vision, "hidden_act", where)) {
       c.activation = activation_named(*act, where);
-      checkpoint.because["activation"] = where;
+      checkpoint.because.set("activation", where);
     }
     if (const Json* size = json_find(vision, "image_size")) {
       set_image_size(*size, "image_size", where, c);
@@ -162,7 +162,7 @@ namespace detail {
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(),
@@ -174,13 +174,16 @@ namespace detail {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    Json standard{{"n_px", c.image_height}};
-    if (siglip) {
-      standard = {{"image_processor_type", "SiglipImageProcessor"},
-                  {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
-    }
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because["preprocess"] = siglip ? "SiglipImageProcessor's defaults" : "CLIP's";
+    checkpoint.preprocess = siglip ? PreprocessConfig{.height = c.image_height,
+                                                      .width = c.image_width,
+                                                      .resize = ResizeMode::squash,
+                                                      .resize_height = c.image_height,
+                                                      .resize_width = c.image_width,
+                                                      .rounding = RoundingRule::huggingface,
+                                                      .mean = standard_mean,
+                                                      .std = standard_std}
+                                   : clip_preprocess(c.image_height, c.image_height);
+    checkpoint.because.set("preprocess", siglip ? "SiglipImageProcessor's defaults" : "CLIP's");
   }
   return checkpoint;
 }

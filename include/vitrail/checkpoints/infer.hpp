@@ -16,7 +16,7 @@ class TensorShapes {
   TensorShapes(const NamedTensors& tensors, const NameTable& names)
       : tensors_(tensors), names_(names) {}
 
-  [[nodiscard]] bool has(std::string_view ours) const { return count(ours) > 0; }
+  [[nodiscard]] VITRAIL_NOINLINE bool has(std::string_view ours) const { return count(ours) > 0; }
 
   /// Number of elements of all parts together, or 0 when there is no such tensor.
   [[nodiscard]] Index count(std::string_view ours) const {
@@ -37,12 +37,11 @@ class TensorShapes {
   }
 
   /// count(ours) / by; throws Error unless that is a whole number above 0.
-  [[nodiscard]] Index quotient(std::string_view ours, Index by) const {
+  [[nodiscard]] VITRAIL_NOINLINE Index quotient(std::string_view ours, Index by) const {
     const Index n = count(ours);
-    if (n == 0) fail(tensors_.path(), "no tensor " + theirs(ours));
+    if (n == 0) fail(tensors_.path(), "no tensor ", theirs(ours));
     if (by < 1 || n % by != 0) {
-      fail(tensors_.path(), theirs(ours) + " has " + std::to_string(n) +
-                                " elements, expected a multiple of " + std::to_string(by));
+      fail(tensors_.path(), theirs(ours), " has ", n, " elements, expected a multiple of ", by);
     }
     return n / by;
   }
@@ -54,7 +53,7 @@ class TensorShapes {
   }
 
   /// The stored shape of an unjoined tensor, or nothing.
-  [[nodiscard]] const Shape* shape(std::string_view ours) const {
+  [[nodiscard]] VITRAIL_NOINLINE const Shape* shape(std::string_view ours) const {
     const auto source = names_.find(ours);
     const AnyView* view = source ? tensors_.find(source->names.front()) : nullptr;
     return view == nullptr ? nullptr : &view->shape;
@@ -79,8 +78,8 @@ namespace detail {
     c.patch_height = shape[flax ? 0 : 2];
     c.patch_width = shape[flax ? 1 : 3];
     if (c.stem->channels() * c.patch_height * c.patch_width == per_output) return;
-    fail(t.path(), t.theirs(weight) + " is " + shape.to_string() + ", expected " +
-                       std::to_string(c.stem->channels()) + " channels of the stem");
+    fail(t.path(), t.theirs(weight), " is ", shape.to_string(), ", expected ", c.stem->channels(),
+         " channels of the stem");
   }
   if (shape.rank() == 4) {
     const bool hwio = names.find(weight)->layout == Layout::hwio;
@@ -93,8 +92,8 @@ namespace detail {
   }
   if (c.channels < 1 || c.patch_height < 1 ||
       c.channels * c.patch_height * c.patch_width != per_output) {
-    fail(t.path(), t.theirs(weight) + " is " + shape.to_string() +
-                       ", expected (D, C, P, P) with D = " + std::to_string(c.embed_dim));
+    fail(t.path(), t.theirs(weight), " is ", shape.to_string(),
+         ", expected (D, C, P, P) with D = ", c.embed_dim);
   }
 }
 
@@ -127,16 +126,15 @@ inline Index square_side(Index rows) {
       return;
     }
   }
-  fail(t.path(), t.theirs("pos_embed") + " has " + std::to_string(rows) + " rows, expected " +
-                     (image_known ? std::to_string(c.grid().count()) + " patches"
-                                  : "a square number of patches") +
-                     " and at most " + std::to_string(c.prefix_tokens()) + " other tokens");
+  fail(t.path(), t.theirs("pos_embed"), " has ", rows, " rows, expected ",
+       (image_known ? std::to_string(c.grid().count()) + " patches" : "a square number of patches"),
+       " and at most ", c.prefix_tokens(), " other tokens");
 }
 
 /// The convolutions before the patches, if there are any: their depth and widths.
 [[gnu::cold]] inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
   const std::string root = "patch_embed.backbone.";
-  if (!t.has(root + "stem.conv.weight") && !t.has(root + "conv.weight")) {
+  if (!t.has(join(root, "stem.conv.weight")) && !t.has(join(root, "conv.weight"))) {
     c.stem.reset();
     return;
   }
@@ -144,16 +142,16 @@ inline Index square_side(Index rows) {
   stem.layers.clear();
   stem.middle.clear();
   stem.outputs.clear();
-  const bool bare = !t.has(root + "stem.conv.weight");
+  const bool bare = !t.has(join(root, "stem.conv.weight"));
   stem.width = t.quotient(root + (bare ? "norm.weight" : "stem.norm.weight"), 1);
   for (Index s = 0;; ++s) {
-    const std::string stage = root + "stages." + std::to_string(s) + ".blocks.";
+    const std::string stage = join(root, "stages.", s, ".blocks.");
     Index blocks = 0;
-    while (t.has(stage + std::to_string(blocks) + ".conv1.weight")) ++blocks;
+    while (t.has(join(stage, blocks, ".conv1.weight"))) ++blocks;
     if (blocks == 0) break;
     stem.layers.push_back(blocks);
-    stem.middle.push_back(t.quotient(stage + "0.norm1.weight", 1));
-    stem.outputs.push_back(t.quotient(stage + "0.norm3.weight", 1));
+    stem.middle.push_back(t.quotient(join(stage, "0.norm1.weight"), 1));
+    stem.outputs.push_back(t.quotient(join(stage, "0.norm3.weight"), 1));
   }
   c.stem = std::move(stem);
 }
@@ -169,15 +167,14 @@ inline Index square_side(Index rows) {
   const std::string& name = c.shared_relative_positions ? shared : own;
   const Shape* table = t.shape(name);
   if (table == nullptr || table->rank() != 2 || (*table)[1] < 1)
-    fail(t.path(), t.theirs(name) + " is not (distances, heads)");
+    fail(t.path(), t.theirs(name), " is not (distances, heads)");
   const Index rows = (*table)[0] - (c.class_token ? 3 : 0);
   if (image_known && distances_of(c.grid()).count() == rows) return;
   const Index side = square_side(rows);
   if (image_known || side % 2 == 0) {
-    fail(t.path(), t.theirs(name) + " has " + std::to_string(rows) +
-                       " rows of distances, expected " +
-                       (image_known ? std::to_string(distances_of(c.grid()).count())
-                                    : "the square of an odd number"));
+    fail(t.path(), t.theirs(name), " has ", rows, " rows of distances, expected ",
+         (image_known ? std::to_string(distances_of(c.grid()).count())
+                      : "the square of an odd number"));
   }
   c.image_height = (side + 1) / 2 * c.patch_height;
   c.image_width = (side + 1) / 2 * c.patch_width;
@@ -187,8 +184,7 @@ inline Index square_side(Index rows) {
 [[gnu::cold]] inline void infer_block(const TensorShapes& t, ViTConfig& c) {
   if (t.has("blocks.0.attns.0.norm.weight")) {
     c.block = BlockKind::parallel_things;
-    for (c.branches = 1; t.has("blocks.0.attns." + std::to_string(c.branches) + ".norm.weight");)
-      ++c.branches;
+    for (c.branches = 1; t.has(join("blocks.0.attns.", c.branches, ".norm.weight"));) ++c.branches;
   } else if (!t.has("blocks.0.norm2.weight")) {
     c.block = BlockKind::parallel_scaling;
   }
@@ -207,20 +203,19 @@ inline Index square_side(Index rows) {
   const std::string attn = block + (things ? "attns.0.attn." : "attn.");
   const std::string mlp = block + (things ? "ffns.0.mlp." : "mlp.");
   const std::string norm1 = things ? ".attns.0.norm.weight" : ".norm1.weight";
-  c.embed_dim = t.quotient("blocks.0" + norm1, 1);
+  c.embed_dim = t.quotient(join("blocks.0", norm1), 1);
   detail::infer_stem(t, c);
   detail::infer_patch(t, names, c);
   c.depth = 0;
-  while (t.has("blocks." + std::to_string(c.depth) + norm1)) ++c.depth;
+  while (t.has(join("blocks.", c.depth, norm1))) ++c.depth;
   const Index D = c.embed_dim;
-  const Index inner = t.quotient(attn + "qkv.weight", 3 * D);  // A * hd
+  const Index inner = t.quotient(join(attn, "qkv.weight"), 3 * D);  // A * hd
   if (c.heads < 1 || inner % c.heads != 0) {
-    fail(t.path(), std::to_string(inner) + " attention columns do not divide into " +
-                       std::to_string(c.heads) + " heads");
+    fail(t.path(), inner, " attention columns do not divide into ", c.heads, " heads");
   }
   c.head_dim = inner / c.heads;
-  c.mlp_hidden = t.quotient(mlp + "fc2.weight", D);
-  c.gated_mlp = t.quotient(mlp + "fc1.weight", D) == 2 * c.mlp_hidden;
+  c.mlp_hidden = t.quotient(join(mlp, "fc2.weight"), D);
+  c.gated_mlp = t.quotient(join(mlp, "fc1.weight"), D) == 2 * c.mlp_hidden;
   if (c.gated_mlp) c.activation = Activation::silu;
 
   c.class_token = t.has("cls_token");
@@ -232,15 +227,15 @@ inline Index square_side(Index rows) {
   c.pre_norm = t.has("norm_pre.weight");
   c.final_norm = t.has("norm.weight");
   c.fc_norm = t.has("fc_norm.weight");
-  c.qkv_bias = t.has(attn + "qkv.bias");
-  c.qk_norm = t.has(attn + "q_norm.weight");
-  c.attn_norm = t.has(attn + "norm.weight");
-  c.attn_proj = t.has(attn + "proj.weight");
-  c.proj_bias = t.has(attn + "proj.bias");
-  c.mlp_norm = t.has(mlp + "norm.weight");
-  c.mlp_bias = t.has(mlp + "fc2.bias");
+  c.qkv_bias = t.has(join(attn, "qkv.bias"));
+  c.qk_norm = t.has(join(attn, "q_norm.weight"));
+  c.attn_norm = t.has(join(attn, "norm.weight"));
+  c.attn_proj = t.has(join(attn, "proj.weight"));
+  c.proj_bias = t.has(join(attn, "proj.bias"));
+  c.mlp_norm = t.has(join(mlp, "norm.weight"));
+  c.mlp_bias = t.has(join(mlp, "fc2.bias"));
   c.layer_scale = t.has(block + (things ? "attns.0.ls.gamma" : "ls1.gamma"));
-  const std::string norm1_bias = "blocks.0" + norm1.substr(0, norm1.size() - 6) + "bias";
+  const std::string norm1_bias = join("blocks.0", norm1.substr(0, norm1.size() - 6), "bias");
   c.norm = t.has(norm1_bias) ? NormKind::layer_norm : NormKind::rms_norm;
   c.representation_size = t.has("pre_logits.weight") ? t.quotient("pre_logits.weight", D) : 0;
   c.distilled_head = t.has("head_dist.weight");

@@ -39,17 +39,17 @@ VITRAIL_BEGIN_NAMESPACE
     checkpoint.elsewhere = {"*"};
   }
   for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because[field] = "LAVIS's models";
+    checkpoint.because.set(field, "LAVIS's models");
   const TensorShapes shapes(tensors, checkpoint.names);
   const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
   c.heads = D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // EVA's giant: heads of 88
-  checkpoint.because["heads"] = "the published model of this width";
+  checkpoint.because.set("heads", "the published model of this width");
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     if (const Json* vit = json_find(file->json, "vit")) {
       if (const auto heads = json_get_if<Index>(*vit, "num_heads", file->path)) {
         c.heads = *heads;
-        checkpoint.because["heads"] = file->path;
+        checkpoint.because.set("heads", file->path);
       }
       if (const Json* size = json_find(*vit, "img_size")) {
         set_image_size(*size, "img_size", file->path, c);
@@ -59,22 +59,20 @@ VITRAIL_BEGIN_NAMESPACE
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  if (blip2)
-    checkpoint.stage_names.push_back({"hidden_states." + std::to_string(c.depth), "vit_features"});
+  if (blip2) checkpoint.stage_names.push_back({"hidden_states.{last}", "vit_features"});
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
-                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "LAVIS's BlipImageEvalProcessor";
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .crop_fraction = 1,
+                                             .mean = clip_mean,
+                                             .std = clip_std});
+  checkpoint.because.set("preprocess", "LAVIS's BlipImageEvalProcessor");
   return checkpoint;
 }
 

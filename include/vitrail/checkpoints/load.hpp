@@ -35,9 +35,8 @@ template <Scalar T>
                                          std::vector<std::string> left,
                                          std::vector<std::string>* surplus) {
   if (!left.empty() && !options.lenient) {
-    fail(checkpoint.path(),
-         "'" + left.front() + "' and " + std::to_string(left.size() - 1) +
-             " other tensors have no place in this architecture; load leniently to ignore them");
+    fail(checkpoint.path(), "'", left.front(), "' and ", left.size() - 1,
+         " other tensors have no place in this architecture; load leniently to ignore them");
   }
   if (surplus != nullptr) *surplus = std::move(left);
   checkpoint.files.tensors.check_size();

@@ -125,13 +125,13 @@ namespace detail {
   if (const Json* args = file ? json_find(file->json, "model_args") : nullptr) {
     if (const auto heads = json_get_if<Index>(*args, "heads", file->path)) {
       c.heads = *heads;
-      checkpoint.because["heads"] = file->path;
+      checkpoint.because.set("heads", file->path);
     }
     if (const auto pool = json_get_if<std::string>(*args, "pool", file->path)) {
       if (*pool != "cls" && *pool != "mean")
-        fail(file->path, "'pool' is '" + *pool + "', expected cls or mean");
+        fail(file->path, "'pool' is '", *pool, "', expected cls or mean");
       c.pooling = *pool == "cls" ? Pooling::token : Pooling::avg;
-      checkpoint.because["pooling"] = file->path;
+      checkpoint.because.set("pooling", file->path);
     }
     if (const Json* size = json_find(*args, "image_size")) {
       set_image_size(*size, "image_size", file->path, c);
@@ -140,7 +140,7 @@ namespace detail {
   }
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   if (c.heads == 0)
     fail(checkpoint.path(),
@@ -152,14 +152,14 @@ namespace detail {
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   c.pool_includes_prefix = c.pooling == Pooling::avg;
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bilinear"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = "a guess: vit-pytorch leaves it to its users";
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .filter = Filter::bilinear,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
+  checkpoint.because.set("preprocess", "a guess: vit-pytorch leaves it to its users");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

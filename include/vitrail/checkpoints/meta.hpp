@@ -39,17 +39,16 @@ VITRAIL_BEGIN_NAMESPACE
   infer_from_tensors(TensorShapes(checkpoint.files.tensors, checkpoint.names), checkpoint.names,
                      image_known, c);
   c.position_rule = PositionRule::huggingface;
-  checkpoint.because["position_rule"] = "DeiT's --finetune resamples so";
+  checkpoint.because.set("position_rule", "DeiT's --finetune resamples so");
   if (c.distilled_head)
     checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.9},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, file.path);
-  checkpoint.because["preprocess"] = "DeiT's evaluation";
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 0.9,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
+  checkpoint.because.set("preprocess", "DeiT's evaluation");
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }
@@ -58,10 +57,11 @@ namespace detail {
 
 /// What only Meta's self-supervised encoders leave in their files.
 [[nodiscard]] inline bool is_dinov2(const NamedTensors& tensors, const std::string& prefix) {
-  return tensors.contains(prefix + "mask_token") && tensors.contains(prefix + "blocks.0.ls1.gamma");
+  return tensors.contains(join(prefix, "mask_token")) &&
+         tensors.contains(join(prefix, "blocks.0.ls1.gamma"));
 }
 [[nodiscard]] inline bool is_mae(const NamedTensors& tensors, const std::string& prefix) {
-  return tensors.contains(prefix + "decoder_embed.weight");
+  return tensors.contains(join(prefix, "decoder_embed.weight"));
 }
 [[nodiscard]] inline bool is_dino(const NamedTensors& tensors) {
   for (const char* name : {"head.last_layer.weight_g", "module.head.last_layer.weight_g",
@@ -73,13 +73,14 @@ namespace detail {
 /// I-JEPA's encoder: no class token, a position for every patch, no classifier.
 [[nodiscard]] inline bool is_ijepa(const NamedTensors& tensors, const std::string& prefix) {
   return (prefix == "encoder." || prefix == "module.encoder.") &&
-         !tensors.contains(prefix + "cls_token") && tensors.contains(prefix + "pos_embed") &&
-         !tensors.contains(prefix + "head.weight");
+         !tensors.contains(join(prefix, "cls_token")) &&
+         tensors.contains(join(prefix, "pos_embed")) &&
+         !tensors.contains(join(prefix, "head.weight"));
 }
 
 /// Chunked blocks, as in training: "blocks.<chunk>.<block>." instead of "blocks.<block>.".
 [[gnu::cold]] inline void add_chunked_blocks(const NamedTensors& tensors, NameTable& names) {
-  const std::string stem = names.prefix() + "blocks.";
+  const std::string stem = join(names.prefix(), "blocks.");
   for (const auto& [name, view] : tensors) {
     if (!name.starts_with(stem)) continue;
     const std::size_t block = name.find('.', stem.size());
@@ -87,7 +88,7 @@ namespace detail {
     if (rest == std::string::npos) continue;
     const std::string number = name.substr(block + 1, rest - block - 1);
     if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::string ours = "blocks." + number + name.substr(rest);
+    std::string ours = join("blocks.", number, name.substr(rest));
     for (const auto& [theirs, canonical] :
          {std::pair("mlp.w12", "mlp.fc1"), std::pair("mlp.w3", "mlp.fc2")}) {
       if (const std::size_t at = ours.find(theirs); at != std::string::npos)
@@ -128,8 +129,8 @@ namespace detail {
   const bool dinov2 = !plain_prefix || detail::is_dinov2(tensors, prefix);
   const bool mae = !dinov2 && detail::is_mae(tensors, prefix);
   const bool dino = !dinov2 && !mae && detail::is_dino(tensors);
-  const bool registers = tensors.contains(prefix + "register_tokens");
-  checkpoint.unused = {prefix + "mask_token", prefix + "decoder_*"};
+  const bool registers = tensors.contains(join(prefix, "register_tokens"));
+  checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "decoder_*")};
   if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);
 
@@ -139,9 +140,9 @@ namespace detail {
   c.position_rule = registers        ? PositionRule::timm
                     : dinov2 || dino ? PositionRule::dinov2
                                      : PositionRule::huggingface;
-  const std::string own = c.architecture + "'s repository";
+  const std::string own = join(c.architecture, "'s repository");
   for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because[field] = own;
+    checkpoint.because.set(field, own);
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   bool image_known = false;
   c.heads = 0;
@@ -153,17 +154,17 @@ namespace detail {
       if (antialias && *antialias) c.position_rule = PositionRule::timm;
       if (antialias && !*antialias)
         c.position_rule = offset && *offset == 0 ? PositionRule::huggingface : PositionRule::dinov2;
-      if (antialias) checkpoint.because["position_rule"] = file->path;
+      if (antialias) checkpoint.because.set("position_rule", file->path);
     }
   }
   const TensorShapes shapes(tensors, checkpoint.names);
   const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   } else if (c.heads == 0) {
     c.heads = D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // huge and giant: 80 and 88
-    checkpoint.because["heads"] = "the published model of this width";
+    checkpoint.because.set("heads", "the published model of this width");
   }
   if (c.heads == 0)
     fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
@@ -174,17 +175,16 @@ namespace detail {
                             {"forward_features", "x_norm_regtokens", StagePart::register_rows},
                             {"forward_features", "x_norm_patchtokens", StagePart::patch_rows},
                             {"forward_features", "hub_linear_input", StagePart::class_and_mean},
-                            {"hidden_states." + std::to_string(c.depth), "x_prenorm"},
+                            {join("hidden_states.", c.depth), "x_prenorm"},
                             {"hidden_states.{}", "hidden_states.{}"}};
   if (!dinov2) checkpoint.stage_names.clear();
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, 224, 224}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.875},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
-  checkpoint.because["preprocess"] = own;
+  checkpoint.preprocess = completed_as_timm({.height = 224,
+                                             .width = 224,
+                                             .crop_fraction = 0.875,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
+  checkpoint.because.set("preprocess", own);
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

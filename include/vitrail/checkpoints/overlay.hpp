@@ -25,7 +25,7 @@ class OverlaidTensors : public NamedTensors {
     keep_all_of(base);
     keep_all_of(over);
     for (const auto& [key, value] : base.metadata()) set_metadata(key, value);
-    std::map<std::string, AnyView> table(base.begin(), base.end());
+    std::map<std::string, AnyView, NameLess> table(base.begin(), base.end());
     for (const auto& [name, view] : over) {
       const std::string plain = base_name(name);
       if (plain.ends_with(".lora_A.weight")) {
@@ -62,7 +62,7 @@ class OverlaidTensors : public NamedTensors {
     std::string b_name = a_name;
     b_name.replace(b_name.rfind("lora_A"), 6, "lora_B");
     const AnyView& b_view = over_.at(b_name);
-    const AnyView& w_view = base_.at(stem + ".weight");
+    const AnyView& w_view = base_.at(join(stem, ".weight"));
     const Tensor<float, 2> A = a_view.to<float, 2>();
     const Tensor<float, 2> B = b_view.to<float, 2>();
     const Index r = A.extent(0);
@@ -70,9 +70,8 @@ class OverlaidTensors : public NamedTensors {
     const Index K = A.extent(1);
     if (B.extent(1) != r || w_view.shape.count() != N * K || w_view.shape.rank() < 2 ||
         w_view.shape[0] != N) {
-      fail(over_.path(), a_name + " is " + a_view.shape.to_string() + " and " + b_name + " " +
-                             b_view.shape.to_string() + ", but " + stem + ".weight is " +
-                             w_view.shape.to_string());
+      fail(over_.path(), a_name, " is ", a_view.shape.to_string(), " and ", b_name, " ",
+           b_view.shape.to_string(), ", but ", stem, ".weight is ", w_view.shape.to_string());
     }
     const double scale = lora_scale(stem, r, config);
     AlignedBytes memory(static_cast<std::size_t>(N * K) * sizeof(float));
@@ -99,7 +98,8 @@ class OverlaidTensors : public NamedTensors {
     if (const Json* pattern = json_find(config->json, "alpha_pattern");
         pattern != nullptr && pattern->is_object()) {
       for (const auto& [key, value] : pattern->items())
-        if (stem == key || stem.ends_with("." + key)) alpha = json_as<double>(value, key, where);
+        if (stem == key || stem.ends_with(join(".", key)))
+          alpha = json_as<double>(value, key, where);
     }
     const bool stabilised = json_get_if<bool>(config->json, "use_rslora", where).value_or(false);
     if (json_get_if<bool>(config->json, "use_dora", where).value_or(false))

@@ -84,7 +84,7 @@ struct SwinFile {
          {"layers.{}.downsample.norm.bias", "~layers.{-1}.downsample.norm.bias"},
          {"layers.{}.downsample.reduction.weight", "~layers.{-1}.downsample.reduction.weight"}});
   }
-  if (tensors.contains(file.prefix + "head.fc.weight"))
+  if (tensors.contains(join(file.prefix, "head.fc.weight")))
     add({{"head.weight", "~head.fc.weight"}, {"head.bias", "~head.fc.bias"}});
   add({{"*", "*"}});
   return NameTable(file.prefix, std::move(rules));
@@ -94,37 +94,35 @@ struct SwinFile {
 [[gnu::cold]] inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
   const Shape* patch = t.shape("patch_embed.proj.weight");
   if (patch == nullptr || patch->rank() != 4)
-    fail(t.path(), t.theirs("patch_embed.proj.weight") + " is missing or not (D, C, P, P)");
+    fail(t.path(), t.theirs("patch_embed.proj.weight"), " is missing or not (D, C, P, P)");
   s = SwinConfig{.width = (*patch)[0], .depths = {}, .heads = {}, .hidden = {}};
   c.channels = (*patch)[1];
   c.patch_height = (*patch)[2];
   c.patch_width = (*patch)[3];
   c.embed_dim = s.width;
   for (Index layer = 0;; ++layer) {
-    const std::string stage = "layers." + std::to_string(layer) + ".blocks.";
+    const std::string stage = join("layers.", layer, ".blocks.");
     Index blocks = 0;
-    while (t.has(stage + std::to_string(blocks) + ".norm1.weight")) ++blocks;
+    while (t.has(join(stage, blocks, ".norm1.weight"))) ++blocks;
     if (blocks == 0) break;
-    c.embed_dim = t.quotient(stage + "0.norm1.weight", 1);
-    const Shape* table = t.shape(stage + "0.attn.relative_position_bias_table");
+    c.embed_dim = t.quotient(join(stage, "0.norm1.weight"), 1);
+    const Shape* table = t.shape(join(stage, "0.attn.relative_position_bias_table"));
     if (table == nullptr || table->rank() != 2 || square_side((*table)[0]) % 2 == 0 ||
         c.embed_dim != s.width << layer) {
-      fail(t.path(), t.theirs(stage + "0.attn.relative_position_bias_table") +
-                         " or the stage's width is not Swin's");
+      fail(t.path(), t.theirs(stage + "0.attn.relative_position_bias_table"),
+           " or the stage's width is not Swin's");
     }
     s.depths.push_back(blocks);
     s.heads.push_back((*table)[1]);
-    s.hidden.push_back(t.quotient(stage + "0.mlp.fc2.weight", c.embed_dim));
+    s.hidden.push_back(t.quotient(join(stage, "0.mlp.fc2.weight"), c.embed_dim));
     const Index window = (square_side((*table)[0]) + 1) / 2;
     if (layer == 0 || window > s.window) s.window = window;
     if ((*table)[1] < 1 || c.embed_dim % (*table)[1] != 0)
-      fail(t.path(), std::to_string(c.embed_dim) + " columns do not divide into " +
-                         std::to_string((*table)[1]) + " heads");
+      fail(t.path(), c.embed_dim, " columns do not divide into ", (*table)[1], " heads");
   }
   s.windows.clear();
   for (std::size_t i = 0; i < s.depths.size(); ++i) {
-    const Shape* table =
-        t.shape("layers." + std::to_string(i) + ".blocks.0.attn.relative_position_bias_table");
+    const Shape* table = t.shape(join("layers.", i, ".blocks.0.attn.relative_position_bias_table"));
     s.windows.push_back((square_side((*table)[0]) + 1) / 2);
   }
   s.patch_norm = t.has("patch_embed.norm.weight");
@@ -190,9 +188,9 @@ struct SwinFile {
   swin.sides_alone = kind.dialect == SwinDialect::timm;
   swin.pad_before_shift = kind.dialect == SwinDialect::huggingface;
   for (const char* field : {"architecture", "heads"})
-    checkpoint.because[field] = "the tensors' names and shapes";
+    checkpoint.because.set(field, "the tensors' names and shapes");
   for (const char* field : {"norm_eps", "activation", "pooling"})
-    checkpoint.because[field] = "Swin's";
+    checkpoint.because.set(field, "Swin's");
 
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     const std::string& where = file->path;
@@ -218,13 +216,12 @@ struct SwinFile {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    const Json standard = {{"input_size", {3, c.image_height, c.image_width}},
-                           {"interpolation", "bicubic"},
-                           {"crop_pct", c.image_height > 224 ? 1.0 : 0.875},
-                           {"mean", {0.485, 0.456, 0.406}},
-                           {"std", {0.229, 0.224, 0.225}}};
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because["preprocess"] = "Swin's evaluation";
+    checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                               .width = c.image_width,
+                                               .crop_fraction = c.image_height > 224 ? 1.0 : 0.875,
+                                               .mean = imagenet_mean,
+                                               .std = imagenet_std});
+    checkpoint.because.set("preprocess", "Swin's evaluation");
   }
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   settle_labels(file && kind.dialect == SwinDialect::huggingface ? detail::huggingface_labels(*file)

@@ -21,8 +21,7 @@ namespace detail {
   for (const auto& [word, pooling] : known) {
     if (word == name) return pooling;
   }
-  fail(where,
-       "'global_pool' is '" + std::string(name) + "', expected token, avg, max, avgmax, map or ''");
+  fail(where, "'global_pool' is '", name, "', expected token, avg, max, avgmax, map or ''");
 }
 
 /// config.json's architecture, model_args and global_pool over the defaults in `c`. Returns whether
@@ -34,14 +33,13 @@ namespace detail {
   if (const Json* cfg = json_find(file.json, "pretrained_cfg");
       cfg != nullptr && json_find(*cfg, "input_size")) {
     const auto size = json_get<std::vector<Index>>(*cfg, "input_size", where);
-    if (size.size() != 3)
-      fail(where, "'input_size' has " + std::to_string(size.size()) + " numbers, expected 3");
-    set_image_size(Json{size[1], size[2]}, "input_size", where, c);
+    if (size.size() != 3) fail(where, "'input_size' has ", size.size(), " numbers, expected 3");
+    set_image_size(size[1], size[2], "input_size", where, c);
     image_known = true;
   }
   if (const auto pool = json_get_if<std::string>(file.json, "global_pool", where)) {
     c.pooling = timm_pooling(*pool, where);
-    checkpoint.because["pooling"] = where;
+    checkpoint.because.set("pooling", where);
   }
   const Json* args = json_find(file.json, "model_args");
   if (args == nullptr) return image_known;
@@ -52,11 +50,11 @@ namespace detail {
   const Json* heads = json_find(*args, "num_heads");
   if (heads != nullptr && !heads->is_array()) {  // Swin has an array of them, and tables that tell
     c.heads = json_as<Index>(*heads, "num_heads", where);
-    checkpoint.because["heads"] = where;
+    checkpoint.because.set("heads", where);
   }
   if (const auto pool = json_get_if<std::string>(*args, "global_pool", where)) {
     c.pooling = timm_pooling(*pool, where);
-    checkpoint.because["pooling"] = where;
+    checkpoint.because.set("pooling", where);
   }
   if (const auto only = json_get_if<bool>(*args, "no_embed_class", where)) {
     c.positions = *only ? PositionCoverage::patches : PositionCoverage::all;
@@ -72,7 +70,7 @@ namespace detail {
   if (const auto pad = json_get_if<bool>(*args, "dynamic_img_pad", where)) c.pad_to_patch = *pad;
   if (const auto act = json_get_if<std::string>(*args, "act_layer", where)) {
     c.activation = activation_named(*act, where);
-    checkpoint.because["activation"] = where;
+    checkpoint.because.set("activation", where);
   }
   return image_known;
 }
@@ -84,12 +82,11 @@ namespace detail {
   const std::string_view bare = architecture.substr(0, architecture.find('.'));
   const Preset* preset = find_preset(bare);
   if (preset == nullptr) {
-    fail(where, "unknown architecture '" + std::string(bare) +
-                    "', expected one of timm's, such as vit_base_patch16_224");
+    fail(where, "unknown architecture '", bare,
+         "', expected one of timm's, such as vit_base_patch16_224");
   }
   if (const std::string_view lack = missing_capability(*preset); !lack.empty()) {
-    fail(where,
-         std::string(bare) + " needs " + std::string(lack) + ", which this version does not run");
+    fail(where, bare, " needs ", lack, ", which this version does not run");
   }
   return *preset;
 }
@@ -104,39 +101,36 @@ namespace detail {
   for (const Preset* preset : fitting)
     names += (names.empty() ? "" : ", ") + std::string(preset->name);
   if (fitting.empty()) {
-    fail(path, "D = " + std::to_string(c.embed_dim) + ", L = " + std::to_string(c.depth) +
-                   ", P = " + std::to_string(c.patch_height) +
-                   " fits no published architecture and no config.json is beside it; " +
-                   "name one with --arch or the number of heads with --heads");
+    fail(path, "D = ", c.embed_dim, ", L = ", c.depth, ", P = ", c.patch_height,
+         " fits no published architecture and no config.json is beside it; ",
+         "name one with --arch or the number of heads with --heads");
   }
-  fail(path, "fits several published architectures (" + names +
-                 ") and no config.json is beside it; name one with --arch");
+  fail(path, "fits several published architectures (", names,
+       ") and no config.json is beside it; name one with --arch");
 }
 
 /// Preprocessing of the published weights "architecture.tag" (or of the architecture's first tag).
-[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name,
-                                                                     std::string_view where) {
+[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name) {
   const TimmWeights* weights = find_timm_weights(name);
   if (weights == nullptr) return std::nullopt;
-  const auto three = [](double a, double b, double c) { return Json{a, b, c}; };
-  Json recipe = {
-      {"input_size", {3, weights->image, weights->image}},
-      {"crop_pct", weights->crop_pct},
-      {"crop_mode", weights->departures.starts_with("squash") ? "squash" : "center"},
-      {"interpolation", weights->departures.ends_with("bilinear") ? "bilinear" : "bicubic"},
-      {"mean", three(0.5, 0.5, 0.5)},
-      {"std", three(0.5, 0.5, 0.5)}};
+  PreprocessConfig config{.height = weights->image,
+                          .width = weights->image,
+                          .crop_fraction = weights->crop_pct,
+                          .mean = standard_mean,
+                          .std = standard_std};
+  if (weights->departures.starts_with("squash")) config.resize = ResizeMode::squash;
+  if (weights->departures.ends_with("bilinear")) config.filter = Filter::bilinear;
   if (weights->mean_std == "imagenet") {
-    recipe["mean"] = three(0.485, 0.456, 0.406);
-    recipe["std"] = three(0.229, 0.224, 0.225);
+    config.mean = imagenet_mean;
+    config.std = imagenet_std;
   } else if (weights->mean_std == "clip") {
-    recipe["mean"] = three(0.48145466, 0.4578275, 0.40821073);
-    recipe["std"] = three(0.26862954, 0.26130258, 0.27577711);
+    config.mean = clip_mean;
+    config.std = clip_std;
   } else if (weights->mean_std == "zero_one") {
-    recipe["mean"] = three(0, 0, 0);
-    recipe["std"] = three(1, 1, 1);
+    config.mean = {0, 0, 0};
+    config.std = {1, 1, 1};
   }
-  return parse_recipe(recipe, where);
+  return completed_as_timm(config);
 }
 
 inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& file) {
@@ -227,13 +221,13 @@ struct TimmDialect {
     if (tensors.contains(prefix + std::string(dialect.probe)))
       rules.insert(rules.end(), dialect.rules.begin(), dialect.rules.end());
   }
-  const AnyView* in = tensors.find(prefix + "blocks.0.in_proj.weight");
-  const AnyView* out = tensors.find(prefix + "blocks.0.mlp_out_proj.weight");
+  const AnyView* in = tensors.find(join(prefix, "blocks.0.in_proj.weight"));
+  const AnyView* out = tensors.find(join(prefix, "blocks.0.mlp_out_proj.weight"));
   if (in != nullptr && out != nullptr && in->shape.rank() == 2 && out->shape.rank() == 2 &&
       out->shape[1] < in->shape[0]) {
     add_parallel_scaling(rules, out->shape[1], in->shape[0],
-                         tensors.contains(prefix + "blocks.0.in_proj.bias"),
-                         tensors.contains(prefix + "blocks.0.mlp_bias"));
+                         tensors.contains(join(prefix, "blocks.0.in_proj.bias")),
+                         tensors.contains(join(prefix, "blocks.0.mlp_bias")));
   }
   rules.push_back({"*", "*"});
   return NameTable(prefix, std::move(rules));
@@ -246,10 +240,10 @@ struct TimmDialect {
         "module.encoder.", "visual.trunk.", "module.visual.trunk.", "visual_encoder.",
         "module.visual_encoder.", "vision_encoder.", "teacher.backbone.", "student.backbone."}) {
     const std::string start(prefix);
-    if (tensors.contains(start + "patch_embed.proj.weight") &&
-        (tensors.contains(start + "blocks.0.norm1.weight") ||
-         tensors.contains(start + "blocks.0.in_norm.weight") ||
-         tensors.contains(start + "blocks.0.attns.0.norm.weight"))) {
+    if (tensors.contains(join(start, "patch_embed.proj.weight")) &&
+        (tensors.contains(join(start, "blocks.0.norm1.weight")) ||
+         tensors.contains(join(start, "blocks.0.in_norm.weight")) ||
+         tensors.contains(join(start, "blocks.0.attns.0.norm.weight")))) {
       return start;
     }
   }
@@ -277,7 +271,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   ViTConfig& c = checkpoint.config;
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
-  checkpoint.unused = {prefix + "mask_token", prefix + "rope.*", "visual.head.*"};
+  checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "rope.*"), "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
   if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
     checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
@@ -308,14 +302,15 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     c = make_config(detail::timm_preset(architecture, file ? file->path : checkpoint.path()),
                     architecture);
     for (const char* field : {"architecture", "heads", "norm_eps", "activation", "pooling"}) {
-      checkpoint.because[field] =
-          field == std::string_view("architecture") ? reason : "timm's " + architecture;
+      checkpoint.because.set(field, field == std::string_view("architecture")
+                                        ? reason
+                                        : join("timm's ", architecture));
     }
   }
   bool image_known = file && detail::read_timm_config(*file, checkpoint);
   if (options.heads > 0) {
     c.heads = options.heads;
-    checkpoint.because["heads"] = "asked for";
+    checkpoint.because.set("heads", "asked for");
   }
   image_known = image_known || !architecture.empty();
   try {
@@ -329,14 +324,14 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (c.classes == 0)  // timm's Identity in the place of a classifier
     checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;
-  checkpoint.because["position_rule"] = "timm resamples so";
+  checkpoint.because.set("position_rule", "timm resamples so");
   apply_options(options, checkpoint);
 
   if (file && json_find(file->json, "pretrained_cfg") != nullptr)
     settle_preprocess(file, &file->json, checkpoint);
   if (!checkpoint.preprocess && !architecture.empty()) {
-    checkpoint.preprocess = detail::timm_preprocess(architecture, checkpoint.path());
-    checkpoint.because["preprocess"] = "timm's table for " + architecture;
+    checkpoint.preprocess = detail::timm_preprocess(architecture);
+    checkpoint.because.set("preprocess", join("timm's table for ", architecture));
   }
   settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);
   return checkpoint;

@@ -107,7 +107,7 @@ namespace detail {
     if (fits && entry.path().extension() == ".safetensors") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  if (files.empty()) fail(folder.string(), "no " + stem + "*.safetensors in this folder");
+  if (files.empty()) fail(folder.string(), "no ", stem, "*.safetensors in this folder");
   return files;
 }
 
@@ -140,7 +140,7 @@ namespace detail {
                                 : "this model gives no such output";
     verdict.failed = is_answer(name) && !elsewhere;
   } else if (!(found->tensor.shape() == expected.shape)) {
-    verdict.problem = "is " + found->tensor.shape().to_string();
+    verdict.problem = join("is ", found->tensor.shape().to_string());
     verdict.failed = true;
   } else {
     verdict.difference = largest_difference(found->tensor.view(), expected);

@@ -31,7 +31,7 @@ using ByteSpan = std::span<const std::uint8_t>;
 /// Every decoder asks before it allocates. Throws Error.
 inline void check_picture_size(Index height, Index width, std::string_view where,
                                const DecodeOptions& options) {
-  const std::string size = std::to_string(width) + " x " + std::to_string(height);
+  const std::string size = join(width, " x ", height);
   if (height < 1 || width < 1) fail(where, "the picture is ", size, " pixels, it has none");
   if (height > options.max_pixels / width)
     fail(where, "the picture is ", size, " pixels, the limit is ", options.max_pixels, " in all");

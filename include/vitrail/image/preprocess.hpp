@@ -46,6 +46,8 @@ struct PreprocessConfig {
 
 inline constexpr std::array<float, 3> imagenet_mean = {0.485F, 0.456F, 0.406F};
 inline constexpr std::array<float, 3> imagenet_std = {0.229F, 0.224F, 0.225F};
+inline constexpr std::array<float, 3> standard_mean = {0.5F, 0.5F, 0.5F};
+inline constexpr std::array<float, 3> standard_std = {0.5F, 0.5F, 0.5F};
 inline constexpr std::array<float, 3> clip_mean = {0.48145466F, 0.4578275F, 0.40821073F};
 inline constexpr std::array<float, 3> clip_std = {0.26862954F, 0.26130258F, 0.27577711F};
 
@@ -112,15 +114,15 @@ inline void check_preprocess(const PreprocessConfig& config,
   const auto check = [where](bool good, const std::string& sentence) {
     if (!good) fail(where, sentence);
   };
-  const auto size = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
+  const auto size = [](Index h, Index w) { return join(h, " x ", w); };
   check((config.height > 0 && config.width > 0) || (config.height == 0 && config.width == 0),
-        "the result is " + size(config.height, config.width) + " pixels");
+        join("the result is ", size(config.height, config.width), " pixels"));
   check(config.resize == ResizeMode::none || (config.resize_height > 0 && config.resize_width > 0),
-        "resizes to " + size(config.resize_height, config.resize_width) + " pixels");
+        join("resizes to ", size(config.resize_height, config.resize_width), " pixels"));
   constexpr Index largest = 1 << 20;  // keeps every product below in range
   check(
       std::max({config.height, config.width, config.resize_height, config.resize_width}) <= largest,
-      "sizes above " + std::to_string(largest) + " are not supported");
+      join("sizes above ", largest, " are not supported"));
   for (const float std : config.std) check(std != 0, "a std is 0");
 }
 

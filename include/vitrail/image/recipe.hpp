@@ -14,6 +14,28 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// What timm makes of size, crop_fraction (0: 0.875), filter, mean, std and ResizeMode: the rest
+/// follows. Other publishers' evaluations are said in these words too.
+[[nodiscard]] inline PreprocessConfig completed_as_timm(PreprocessConfig config) {
+  if (config.crop_fraction == 0) config.crop_fraction = 0.875;  // timm reads 0 as "not given"
+  // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
+  if (config.resize == ResizeMode::shortest_edge && config.height != config.width)
+    config.filter = Filter::bilinear;
+  config.resize_height = detail::divided_by_crop_fraction(config.height, config.crop_fraction);
+  config.resize_width = detail::divided_by_crop_fraction(config.width, config.crop_fraction);
+  return config;
+}
+
+/// CLIP's own: the shortest edge to the size, bicubically, and the center of it.
+[[nodiscard]] inline PreprocessConfig clip_preprocess(Index height, Index width) {
+  return {.height = height,
+          .width = width,
+          .resize_height = height,
+          .resize_width = width,
+          .mean = clip_mean,
+          .std = clip_std};
+}
+
 namespace detail {
 
 /// timm/data/config.py and transforms_factory.py (transforms_imagenet_eval). `test_input_size` and
@@ -25,8 +47,7 @@ namespace detail {
   if (channels != 3) recipe.fail_at("input_size", "3 channels first");
   config.height = height;
   config.width = width;
-  config.crop_fraction = recipe.number("crop_pct", 0.875);
-  if (config.crop_fraction == 0) config.crop_fraction = 0.875;  // timm reads 0 as "not given"
+  config.crop_fraction = recipe.number("crop_pct", 0);
   if (config.crop_fraction < 0) recipe.fail_at("crop_pct", "a positive number");
   config.filter = recipe.filter("interpolation", Filter::bicubic);
   config.mean = recipe.channels("mean", imagenet_mean);
@@ -41,13 +62,8 @@ namespace detail {
           std::clamp<Index>(round_half_even(255 * recipe.channel("mean", c, config.mean)), 0, 255));
   } else if (mode != "center") {
     recipe.fail_at("crop_mode", "\"center\", \"squash\" or \"border\"");
-  } else if (height != width) {
-    // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
-    config.filter = Filter::bilinear;
   }
-  config.resize_height = divided_by_crop_fraction(height, config.crop_fraction);
-  config.resize_width = divided_by_crop_fraction(width, config.crop_fraction);
-  return config;
+  return completed_as_timm(config);
 }
 
 /// torchvision.transforms._presets.ImageClassification.
@@ -68,13 +84,8 @@ namespace detail {
 
 /// clip.clip._transform(n_px).
 [[nodiscard]] inline PreprocessConfig parse_openai(const RecipeJson& recipe, std::string_view key) {
-  PreprocessConfig config;
   const Extent size = recipe.extent(key, {224, 224});
-  config.height = config.resize_height = size.height;
-  config.width = config.resize_width = size.width;
-  config.mean = clip_mean;
-  config.std = clip_std;
-  return config;
+  return clip_preprocess(size.height, size.width);
 }
 
 /// open_clip/transform.py (image_transform_v2, evaluation). Older files leave the size to the
@@ -102,12 +113,11 @@ namespace detail {
   return config;
 }
 
-[[nodiscard]] inline Extent open_clip_model_size(const nlohmann::json& json,
-                                                 std::string_view where) {
+[[nodiscard]] inline Extent open_clip_model_size(const Json& json, std::string_view where) {
   const RecipeJson file(json, where);
-  const nlohmann::json* model = file.find("model_cfg");
+  const Json* model = file.find("model_cfg");
   if (model == nullptr || !model->is_object()) return {224, 224};
-  const nlohmann::json* vision = RecipeJson(*model, where).find("vision_cfg");
+  const Json* vision = RecipeJson(*model, where).find("vision_cfg");
   if (vision == nullptr || !vision->is_object()) return {224, 224};
   return RecipeJson(*vision, where).extent("image_size", {224, 224});
 }
@@ -133,14 +143,13 @@ namespace detail {
 /// What a publisher's recipe means; `where` names the file in errors. Throws Error when the JSON is
 /// no recipe of a kind listed above, or names the key whose value is not what was expected. Thread
 /// safe.
-[[nodiscard]] inline PreprocessConfig parse_recipe(const nlohmann::json& json,
-                                                   std::string_view where) {
+[[nodiscard]] inline PreprocessConfig parse_recipe(const Json& json, std::string_view where) {
   const detail::RecipeJson recipe(json, where);
   const auto parsed = [&] {
     for (const char* key : {"pretrained_cfg", "preprocess_cfg", "transforms"}) {
-      const nlohmann::json* nested = recipe.find(key);
+      const Json* nested = recipe.find(key);
       if (nested == nullptr || !nested->is_object()) continue;
-      const std::string nested_where = std::string(where) + ": " + key;
+      const std::string nested_where = join(where, ": ", key);
       const detail::RecipeJson inner(*nested, nested_where);
       if (key == std::string_view("preprocess_cfg"))
         return detail::parse_open_clip(inner, detail::open_clip_model_size(json, where));

@@ -9,8 +9,6 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-inline constexpr std::array<float, 3> standard_mean = {0.5F, 0.5F, 0.5F};  // IMAGENET_STANDARD_*
-
 /// The defaults of one class in transformers/models/*/image_processing_*.py.
 struct ProcessorClass {
   std::string_view name;  // without ImageProcessor, ImageProcessorFast, FeatureExtractor
@@ -55,13 +53,13 @@ inline constexpr std::array processor_classes = {
     if (name == candidate.name) return &candidate;
     known += (known.empty() ? "" : ", ") + std::string(candidate.name);
   }
-  recipe.fail_at(key, "one of " + known + " with ImageProcessor behind");
+  recipe.fail_at(key, join("one of ", known, " with ImageProcessor behind"));
 }
 
 /// {"height", "width"}, {"shortest_edge"}, {"longest_edge"}, n, [n] or [height, width].
 [[nodiscard]] inline Extent huggingface_size(const RecipeJson& recipe, std::string_view key,
                                              Extent missing, ResizeMode& mode) {
-  const nlohmann::json* value = recipe.find(key);
+  const Json* value = recipe.find(key);
   if (value == nullptr || !value->is_object()) {
     const Extent extent = recipe.extent(key, missing);
     mode = extent.is_edge ? ResizeMode::shortest_edge : ResizeMode::squash;
@@ -71,7 +69,7 @@ inline constexpr std::array processor_classes = {
     const auto found = value->find(name);
     if (found == value->end() || found->is_null()) return std::nullopt;
     const auto size = RecipeJson::as_size(*found);
-    if (!size) recipe.fail_at(key, std::string(name) + " to be a positive number of pixels");
+    if (!size) recipe.fail_at(key, join(name, " to be a positive number of pixels"));
     return size;
   };
   const auto height = side("height");

@@ -3,9 +3,9 @@
 #ifndef VITRAIL_IMAGE_RECIPE_JSON_HPP
 #define VITRAIL_IMAGE_RECIPE_JSON_HPP
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vitrail/image/preprocess.hpp>
+#include <vitrail/io/json.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -21,40 +21,40 @@ struct Extent {
 
 class RecipeJson {
  public:
-  RecipeJson(const nlohmann::json& json, std::string_view where) : json_(json), where_(where) {
-    if (!json.is_object()) fail(where, "is ", shown(json), ", wanted a JSON object");
+  RecipeJson(const Json& json, std::string_view where) : json_(json), where_(where) {
+    if (!json.is_object()) fail(where, "is ", describe(json), ", wanted a JSON object");
   }
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
   /// nullptr when the key is missing or null.
-  [[nodiscard]] const nlohmann::json* find(std::string_view key) const {
+  [[nodiscard]] const Json* find(std::string_view key) const {
     const auto found = json_.find(std::string(key));
     return found == json_.end() || found->is_null() ? nullptr : &*found;
   }
 
   [[noreturn]] void fail_at(std::string_view key, std::string_view expected) const {
-    const nlohmann::json* value = find(key);
-    fail(where_, key, " is ", value == nullptr ? "missing" : shown(*value), ", expected ",
+    const Json* value = find(key);
+    fail(where_, key, " is ", value == nullptr ? "missing" : describe(*value), ", expected ",
          expected);
   }
 
   [[nodiscard]] bool flag(std::string_view key, bool missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return missing;
     if (!value->is_boolean()) fail_at(key, "true or false");
     return value->get<bool>();
   }
 
   [[nodiscard]] double number(std::string_view key, double missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return missing;
     if (!value->is_number() || !std::isfinite(value->get<double>())) fail_at(key, "a number");
     return value->get<double>();
   }
 
   [[nodiscard]] std::string text(std::string_view key, std::string_view missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return std::string(missing);
     if (!value->is_string()) fail_at(key, "a string");
     return value->get<std::string>();
@@ -71,7 +71,7 @@ class RecipeJson {
   /// One of them, as the file writes it, in double.
   [[nodiscard]] double channel(std::string_view key, std::size_t c,
                                std::array<float, 3> missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return static_cast<double>(missing[c]);
     if (value->is_array() && value->size() == 3) value = &value->at(c);
     if (!value->is_number() || !std::isfinite(value->get<double>())) fail_at(key, "three numbers");
@@ -81,7 +81,7 @@ class RecipeJson {
   /// [channels, height, width].
   [[nodiscard]] std::array<Index, 3> sizes3(std::string_view key,
                                             std::array<Index, 3> missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return missing;
     constexpr std::string_view expected = "[channels, height, width]";
     if (!value->is_array() || value->size() != 3) fail_at(key, expected);
@@ -96,7 +96,7 @@ class RecipeJson {
 
   /// n, [n] or [height, width].
   [[nodiscard]] Extent extent(std::string_view key, Extent missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return missing;
     const bool list = value->is_array() && (value->size() == 1 || value->size() == 2);
     const auto height = as_size(list ? value->front() : *value);
@@ -107,7 +107,7 @@ class RecipeJson {
 
   /// A name ("bicubic", "InterpolationMode.BICUBIC") or Pillow's number.
   [[nodiscard]] Filter filter(std::string_view key, Filter missing) const {
-    const nlohmann::json* value = find(key);
+    const Json* value = find(key);
     if (value == nullptr) return missing;
     constexpr std::array pillow = {Filter::nearest, Filter::lanczos, Filter::bilinear,
                                    Filter::bicubic, Filter::box,     Filter::hamming};
@@ -127,7 +127,7 @@ class RecipeJson {
   }
 
   /// A whole number of pixels from 1 to 2^20, also when it is written 224.0.
-  [[nodiscard]] static std::optional<Index> as_size(const nlohmann::json& value) {
+  [[nodiscard]] static std::optional<Index> as_size(const Json& value) {
     if (!value.is_number()) return std::nullopt;
     const double number = value.get<double>();
     if (!(number >= 1 && number <= 1 << 20) || number != std::floor(number)) return std::nullopt;
@@ -135,19 +135,7 @@ class RecipeJson {
   }
 
  private:
-  /// The value as an error quotes it: short, and never by recursion into what a file nests.
-  [[nodiscard]] static std::string shown(const nlohmann::json& value) {
-    const auto nests = [](const nlohmann::json& item) { return item.is_structured(); };
-    if (value.is_object()) return "an object";
-    if (value.is_array() && (value.size() > 8 || std::any_of(value.begin(), value.end(), nests)))
-      return "a list of " + std::to_string(value.size());
-    constexpr std::size_t longest = 80;
-    std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    if (text.size() > longest) text = text.substr(0, longest) + "...";
-    return text;
-  }
-
-  const nlohmann::json& json_;
+  const Json& json_;
   std::string where_;
 };
 

@@ -19,8 +19,8 @@ VITRAIL_BEGIN_NAMESPACE
 
 class NamedTensors {
  public:
-  using Table = std::map<std::string, AnyView, std::less<>>;
-  using Strings = std::map<std::string, std::string, std::less<>>;
+  using Table = std::map<std::string, AnyView, NameLess>;
+  using Strings = std::map<std::string, std::string, NameLess>;
 
   /// The path of the file, of the index for a sharded one, as it was given.
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -45,19 +45,19 @@ class NamedTensors {
 
   /// The tensor, or null when there is none of that name; valid as long as this object. Throws
   /// Error when it is there but its type is not supported.
-  [[nodiscard]] const AnyView* find(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE const AnyView* find(std::string_view name) const {
     const auto found = table_.find(name);
     if (found != table_.end()) return &found->second;
     const auto broken = unreadable_.find(name);
     if (broken != unreadable_.end()) fail(path_, detail::in_quotes(name), " ", broken->second);
     return nullptr;
   }
-  [[nodiscard]] bool contains(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE bool contains(std::string_view name) const {
     return table_.find(name) != table_.end();
   }
 
   /// The tensor. Throws Error that names the file and the nearest name when there is none.
-  [[nodiscard]] const AnyView& at(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE const AnyView& at(std::string_view name) const {
     const AnyView* const view = find(name);
     if (view == nullptr) fail(path_, "no tensor ", detail::in_quotes(name), nearest(name));
     return *view;
@@ -86,7 +86,7 @@ class NamedTensors {
   /// Adds one checked tensor. Throws Error for a second of the same name, for bytes that do not
   /// agree with the shape, for a bool that is neither 0 nor 1, and beyond the limits.
   void add(std::string name, const AnyView& view, const Limits& limits) {
-    const std::string where = path_ + ": " + detail::in_quotes(name);
+    const std::string where = join(path_, ": ", detail::in_quotes(name));
     check_bytes(where, view);
     if (view.bytes.size() > limits.max_tensor_bytes)
       fail(where, "is ", view.bytes.size(), " bytes, the limit is ", limits.max_tensor_bytes);
@@ -97,7 +97,7 @@ class NamedTensors {
   /// Adds a tensor that is well formed but of a type we do not read.
   void add_unreadable(std::string name, std::string reason, const Limits& limits) {
     check_room(limits);
-    const std::string where = path_ + ": " + detail::in_quotes(name);
+    const std::string where = join(path_, ": ", detail::in_quotes(name));
     if (table_.contains(name) || !unreadable_.emplace(std::move(name), std::move(reason)).second)
       fail(where, "is there twice");
   }
@@ -156,9 +156,9 @@ class NamedTensors {
       }
     }
     if (best.empty())
-      return " among " + std::to_string(table_.size()) + ", the first is " +
-             detail::in_quotes(table_.begin()->first);
-    return ", the nearest is " + detail::in_quotes(best);
+      return join(" among ", table_.size(), ", the first is ",
+                  detail::in_quotes(table_.begin()->first));
+    return join(", the nearest is ", detail::in_quotes(best));
   }
 
   std::string path_;

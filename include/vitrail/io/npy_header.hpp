@@ -29,8 +29,8 @@ struct NpyHeader {
   /// Why `dtype` is empty.
   [[nodiscard]] std::string unreadable_reason() const {
     if (descr.starts_with('>'))
-      return "is big-endian (" + detail::in_quotes(descr) + "), only little-endian is read";
-    return "has the type " + detail::in_quotes(descr) + ", which is not supported";
+      return join("is big-endian (", detail::in_quotes(descr), "), only little-endian is read");
+    return join("has the type ", detail::in_quotes(descr), ", which is not supported");
   }
 };
 
@@ -103,7 +103,7 @@ class NpyLiteral {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) bad(std::string("'") + c + "'");
+    if (!accept(c)) bad(join("'", std::string_view(&c, 1), "'"));
   }
   std::string string() {
     const char quote = peek();
@@ -181,8 +181,8 @@ inline NpyHeader NpyHeader::parse(std::span<const std::byte> bytes, std::string_
   if (length > limits.max_header_bytes)
     fail(where, "npy header of ", length, " bytes, the limit is ", limits.max_header_bytes);
   if (length > bytes.size() - prefix)
-    fail(where, "npy header of " + std::to_string(length) + " bytes, the file has " +
-                    std::to_string(bytes.size() - prefix) + " behind it (truncated?)");
+    fail(where, "npy header of ", length, " bytes, the file has ", bytes.size() - prefix,
+         " behind it (truncated?)");
 
   NpyHeader header;
   header.size = prefix + static_cast<std::size_t>(length);

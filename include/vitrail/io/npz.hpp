@@ -88,7 +88,7 @@ inline void Npz::add_entry(const MappedFile& file, const ZipArchive& archive, co
     archive.check_stored(entry);
     file.release(entry.data);
   }
-  const std::string where = path() + ": " + detail::in_quotes(name);
+  const std::string where = join(path(), ": ", detail::in_quotes(name));
   const NpyHeader header = NpyHeader::parse(content, where, limits);
   if (header.dtype)
     add_array(std::move(name), header, content.subspan(header.size), budget, limits);
@@ -105,7 +105,7 @@ inline void Npz::add_array(std::string name, const NpyHeader& header,
     return;
   }
   // In Fortran order the first dimension is the contiguous one.
-  const std::string where = path() + ": " + detail::in_quotes(name);
+  const std::string where = join(path(), ": ", detail::in_quotes(name));
   check_bytes(where, in_file);
   std::array<Index, Shape::max_rank> strides{};
   Index stride = 1;

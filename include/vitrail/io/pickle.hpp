@@ -100,7 +100,7 @@ class Pickle {
 
   PickleValue& push(Kind kind) {
     if (values_.size() >= limits_.max_pickle_values)
-      bad("more than " + std::to_string(limits_.max_pickle_values) + " objects");
+      bad(join("more than ", limits_.max_pickle_values, " objects"));
     values_.emplace_back().kind = kind;
     stack_.push_back(&values_.back());
     return values_.back();
@@ -185,7 +185,7 @@ inline Pickle::Pickle(std::span<const std::byte> bytes, std::string_view where,
     char name[16];
     std::snprintf(name, sizeof name, "0x%02x", static_cast<unsigned>(opcode));
     --at_;
-    bad("opcode " + std::string(name) + " is refused");
+    bad(join("opcode ", name, " is refused"));
   }
   root_ = pop();
   if (!stack_.empty() || !marks_.empty()) bad("stops with more than one object on the stack");
@@ -207,10 +207,11 @@ inline void Pickle::push_long(std::uint64_t size) {
 }
 
 inline void Pickle::push_global(std::string_view module, std::string_view name) {
-  const std::string global = std::string(module) + "." + std::string(name);
+  const std::string global = join(module, ".", name);
   if (!allowed_(global))
-    bad("the global " + detail::in_quotes(global) +
-        " is refused: only tensors and plain data are read (of a model, save its state_dict())");
+    bad(join(
+        "the global ", detail::in_quotes(global),
+        " is refused: only tensors and plain data are read (of a model, save its state_dict())"));
   push(Kind::global).text = global;
 }
 
@@ -219,7 +220,7 @@ inline bool Pickle::step(unsigned opcode) {
   switch (opcode) {
     case 0x80:  // PROTO
       if (const auto protocol = number<std::uint8_t>(); protocol < 2 || protocol > 5)
-        bad("protocol " + std::to_string(protocol) + ", expected 2 to 5");
+        bad(join("protocol ", protocol, ", expected 2 to 5"));
       break;
     case 0x95: static_cast<void>(number<std::uint64_t>()); break;  // FRAME: a hint for readers
     case 'N': push(Kind::none); break;

@@ -101,8 +101,8 @@ inline constexpr std::string_view safetensors_types[] = {"F64", "F32", "F16", "B
     fail(file.path(), "header length is ", length, " bytes, the limit is ",
          limits.max_header_bytes);
   if (length > bytes.size() - 8)
-    fail(file.path(), "header length is " + std::to_string(length) + " bytes, the file has " +
-                          std::to_string(bytes.size() - 8) + " behind it (truncated?)");
+    fail(file.path(), "header length is ", length, " bytes, the file has ", bytes.size() - 8,
+         " behind it (truncated?)");
   const auto text = as_text(bytes.subspan(8, static_cast<std::size_t>(length)));
   if (text.empty() || text.front() != '{')
     fail(file.path(), "not a safetensors file: its header does not begin with '{'");
@@ -121,7 +121,7 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
   const std::string_view text = detail::safetensors_header(*file, limits);
   const auto data = file->bytes().subspan(8 + text.size());
   keep(std::move(file));
-  const Json header = parse_json(text, path() + ": header", limits);
+  const Json header = parse_json(text, join(path(), ": header"), limits);
 
   std::vector<Range> ranges;
   ranges.reserve(header.size());
@@ -130,7 +130,7 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
       if (!entry.is_object())
         fail(path(), "__metadata__ is ", detail::describe(entry), ", expected an object");
       for (const auto& [key, value] : entry.items())
-        set_metadata(key, json_as<std::string>(value, key, path() + ": __metadata__"));
+        set_metadata(key, json_as<std::string>(value, key, join(path(), ": __metadata__")));
     } else {
       ranges.push_back(add_entry(name, entry, data, limits));
     }
@@ -142,7 +142,7 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
 inline Safetensors::Range Safetensors::add_entry(const std::string& name, const Json& entry,
                                                  std::span<const std::byte> data,
                                                  const Limits& limits) {
-  const std::string where = path() + ": " + detail::in_quotes(name);
+  const std::string where = join(path(), ": ", detail::in_quotes(name));
   if (!entry.is_object()) fail(where, "is ", detail::describe(entry), ", expected an object");
   for (const auto& item : entry.items())
     if (item.key() != "dtype" && item.key() != "shape" && item.key() != "data_offsets")
@@ -155,11 +155,11 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
   if (offsets.size() != 2) fail(where, "data_offsets has ", offsets.size(), " numbers, expected 2");
   const std::uint64_t begin = offsets[0];
   const std::uint64_t end = offsets[1];
-  const auto range = "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
+  const auto range = join("[", begin, ", ", end, ")");
   if (begin > end) fail(where, "data_offsets ", range, " end before they begin");
   if (end > data.size())
-    fail(where, "data_offsets " + range + " reach beyond the " + std::to_string(data.size()) +
-                    " bytes of data (truncated?)");
+    fail(where, "data_offsets ", range, " reach beyond the ", data.size(),
+         " bytes of data (truncated?)");
 
   Shape shape;
   if (extents.size() > Shape::max_rank)
@@ -174,7 +174,7 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
         data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     add(name, {*dtype, shape, bytes}, limits);
   } else if (detail::is_foreign_safetensors_type(type)) {
-    add_unreadable(name, "is " + type + ", a type that is not supported", limits);
+    add_unreadable(name, join("is ", type, ", a type that is not supported"), limits);
   } else {
     fail(where, "has the unknown dtype ", detail::in_quotes(type));
   }
@@ -214,7 +214,7 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
     return a_size != b_size ? a_size > b_size : a->name < b->name;
   });
 
-  std::set<std::string_view> seen;
+  std::set<std::string_view, NameLess> seen;
   const auto json_string = [&](const std::string& text) {
     try {
       return Json(text).dump();
@@ -226,12 +226,12 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   const auto begin_entry = [&](std::string_view name) {
     if (!seen.insert(name).second) fail(path, detail::in_quotes(name), " is there twice");
     if (header.size() > 1) header += ",";
-    header += json_string(std::string(name)) + ":{";
+    header += join(json_string(std::string(name)), ":{");
   };
   if (!metadata.empty()) {
     begin_entry("__metadata__");
     for (const auto& [key, value] : metadata)
-      header += (header.back() == '{' ? "" : ",") + json_string(key) + ":" + json_string(value);
+      header += join((header.back() == '{' ? "" : ","), json_string(key), ":", json_string(value));
     header += "}";
   }
   std::uint64_t offset = 0;
@@ -241,12 +241,12 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
       fail(path, detail::in_quotes(tensor->name), " is ", view.shape.to_string(), ", but has ",
            view.bytes.size(), " bytes");
     begin_entry(tensor->name);
-    header += "\"dtype\":\"" + std::string(Safetensors::type_name(view.dtype)) + "\",\"shape\":[";
+    header += join("\"dtype\":\"", Safetensors::type_name(view.dtype), "\",\"shape\":[");
     for (std::size_t d = 0; d < view.shape.rank(); ++d)
-      header += (d == 0 ? "" : ",") + std::to_string(view.shape[d]);
-    header += "],\"data_offsets\":[" + std::to_string(offset) + ",";
+      header += join((d == 0 ? "" : ","), view.shape[d]);
+    header += join("],\"data_offsets\":[", offset, ",");
     offset += view.bytes.size();
-    header += std::to_string(offset) + "]}";
+    header += join(offset, "]}");
   }
   header += "}";
   header.append((8 - header.size() % 8) % 8, ' ');

@@ -10,6 +10,12 @@
 #include <vitrail/macros.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
+
+/// The order of names in maps and sets: less<> out of line, as every lookup compiles it anew.
+struct NameLess {
+  using is_transparent = void;
+  VITRAIL_NOINLINE bool operator()(std::string_view a, std::string_view b) const { return a < b; }
+};
 namespace detail {
 
 /// `text` without control characters, at most `limit` bytes of it.
@@ -23,7 +29,7 @@ namespace detail {
 
 /// 'text', for names inside messages.
 [[nodiscard]] inline std::string in_quotes(std::string_view text) {
-  return "'" + one_line(text) + "'";
+  return join("'", one_line(text), "'");
 }
 
 [[nodiscard]] inline std::string_view as_text(std::span<const std::byte> bytes) {

@@ -44,7 +44,9 @@ class TorchFile : public NamedTensors {
                      const TorchOptions& options = {});
 
   /// The groups of the file and how many tensors each has; "" for tensors right in its dict.
-  [[nodiscard]] const std::map<std::string, std::size_t>& groups() const { return groups_; }
+  [[nodiscard]] const std::map<std::string, std::size_t, NameLess>& groups() const {
+    return groups_;
+  }
   /// The group that was opened; "" for the file itself.
   [[nodiscard]] const std::string& group() const { return group_; }
 
@@ -69,7 +71,7 @@ class TorchFile : public NamedTensors {
   std::span<const std::byte> storage(Reading& reading, const detail::TorchStorage& storage,
                                      const std::string& where);
 
-  std::map<std::string, std::size_t> groups_;
+  std::map<std::string, std::size_t, NameLess> groups_;
   std::string group_;
 };
 
@@ -96,8 +98,8 @@ struct TorchFile::Reading {
   std::uint64_t visited = 0;
   std::vector<Leaf> leaves;
   std::optional<ZipArchive> archive;
-  std::map<std::string, const ZipEntry*, std::less<>> entries;          // of a zip, by key
-  std::map<std::string, std::span<const std::byte>, std::less<>> data;  // storages seen so far
+  std::map<std::string, const ZipEntry*, NameLess> entries;          // of a zip, by key
+  std::map<std::string, std::span<const std::byte>, NameLess> data;  // storages seen so far
 };
 
 inline bool TorchFile::begins_like_legacy(std::span<const std::byte> bytes) {
@@ -130,10 +132,10 @@ inline void TorchFile::read_zip(Reading& reading) {
   }
   if (program == nullptr) fail(path(), "not a PyTorch file: the archive has no entry data.pkl");
   for (const ZipEntry& entry : reading.archive->entries())
-    if (entry.name.starts_with(folder + "data/"))
+    if (entry.name.starts_with(join(folder, "data/")))
       reading.entries.emplace(entry.name.substr(folder.size() + 5), &entry);
 
-  if (const ZipEntry* entry = reading.archive->find(folder + "byteorder")) {
+  if (const ZipEntry* entry = reading.archive->find(join(folder, "byteorder"))) {
     const AlignedBytes memory = reading.archive->inflated(*entry, reading.budget);
     const auto order = detail::as_text({memory.data(), memory.size()});
     if (order != "little")
@@ -143,7 +145,7 @@ inline void TorchFile::read_zip(Reading& reading) {
     fail(path(), "data.pkl is ", program->size, " bytes, the limit is ",
          reading.limits.max_header_bytes);
   const AlignedBytes bytes = reading.archive->inflated(*program, reading.budget);
-  const std::string where = path() + ": data.pkl";
+  const std::string where = join(path(), ": data.pkl");
   const Pickle pickle({bytes.data(), bytes.size()}, where, reading.allowed(), reading.limits);
   read_object(reading, pickle.root());
 }
@@ -175,7 +177,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
       rest.size(), static_cast<std::size_t>(reading.limits.max_header_bytes)));
   const Pickle object(object_bytes, where, allowed, reading.limits);
   rest = rest.subspan(object.size());
-  std::map<std::string, detail::TorchStorage, std::less<>> storages;
+  std::map<std::string, detail::TorchStorage, NameLess> storages;
   for (const PickleValue& value : object.values())
     if (value.kind == PickleValue::Kind::persistent) {
       auto described = detail::read_torch_storage(value, where);
@@ -199,7 +201,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
            " elements, the pickle says ", described.count);
     rest = rest.subspan(8);
     if (count > rest.size() / size_of(*described.dtype))
-      fail(where, "ends inside storage " + detail::in_quotes(key->text) + " (truncated?)");
+      fail(where, "ends inside storage ", detail::in_quotes(key->text), " (truncated?)");
     const std::size_t size = static_cast<std::size_t>(count) * size_of(*described.dtype);
     reading.data.emplace(key->text, rest.first(size));
     rest = rest.subspan(size);
@@ -220,7 +222,7 @@ inline void TorchFile::read_object(Reading& reading, const PickleValue& root) {
   choose_group(reading, is_module);
 
   const bool everything = group_ == ".";
-  const std::string prefix = everything || group_.empty() ? "" : group_ + ".";
+  const std::string prefix = everything || group_.empty() ? "" : join(group_, ".");
   std::size_t added = 0;
   for (const Leaf& leaf : reading.leaves) {
     if (!leaf.path.starts_with(prefix)) continue;
@@ -230,7 +232,7 @@ inline void TorchFile::read_object(Reading& reading, const PickleValue& root) {
   }
   if (added == 0) {
     std::string names;
-    for (const auto& entry : groups_) names += " " + detail::in_quotes(entry.first);
+    for (const auto& entry : groups_) names += join(" ", detail::in_quotes(entry.first));
     fail(path(), "no tensors in the group ", detail::in_quotes(group_), ", there are", names);
   }
 }
@@ -244,7 +246,7 @@ inline void TorchFile::visit(Reading& reading, const PickleValue& value, const s
     fail(path(), "more than ", reading.limits.max_pickle_values, " values");
   const auto go_into = [&](const std::string& key, const PickleValue& child) {
     reading.budget.take(parent.size() + key.size() + 1, path());
-    const std::string child_path = parent.empty() ? key : parent + "." + key;
+    const std::string child_path = parent.empty() ? key : join(parent, ".", key);
     if (const PickleValue* const call = detail::torch_tensor_call(child)) {
       if (reading.leaves.size() >= reading.limits.max_tensors)
         fail(path(), "more tensors than the limit of ", reading.limits.max_tensors);
@@ -286,8 +288,7 @@ inline void TorchFile::choose_group(Reading& reading, bool root_is_module) {
   }
   std::string names;
   for (const auto& [name, count] : groups_)
-    names += (names.empty() ? "" : ", ") + detail::in_quotes(name) + " (" + std::to_string(count) +
-             " tensors)";
+    names += join((names.empty() ? "" : ", "), detail::in_quotes(name), " (", count, " tensors)");
   fail(path(), "holds several groups of tensors, choose one: ", names);
 }
 
@@ -320,10 +321,11 @@ inline std::span<const std::byte> TorchFile::storage(Reading& reading,
 }
 
 inline void TorchFile::add_tensor(Reading& reading, const Leaf& leaf, std::string name) {
-  const std::string where = path() + ": " + detail::in_quotes(name);
+  const std::string where = join(path(), ": ", detail::in_quotes(name));
   const detail::TorchTensor tensor = detail::read_torch_tensor(*leaf.call, where);
   if (!tensor.dtype || !tensor.storage.dtype) {
-    add_unreadable(std::move(name), "is in a " + tensor.storage.type + ", which is not supported",
+    add_unreadable(std::move(name),
+                   join("is in a ", tensor.storage.type, ", which is not supported"),
                    reading.limits);
     return;
   }

@@ -16,7 +16,7 @@ class NewFile {
   /// Creates a temporary file in the folder of `path`. Throws Error when that is not possible.
   explicit NewFile(std::string path) : path_(std::move(path)) {
     for (int attempt = 0; attempt < 1000 && file_ == nullptr; ++attempt) {
-      temporary_ = path_ + ".partial" + std::to_string(attempt);
+      temporary_ = join(path_, ".partial", attempt);
       file_ = std::fopen(temporary_.c_str(), "wbx");  // x: never an existing file
       if (file_ == nullptr && errno != EEXIST) break;
     }

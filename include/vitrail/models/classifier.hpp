@@ -32,7 +32,7 @@ struct Prediction {
   std::vector<Prediction> predictions;
   for (std::size_t i = 0; i < k; ++i) {
     const std::size_t index = order[i];
-    predictions.push_back({index < labels.size() ? labels[index] : "class " + std::to_string(index),
+    predictions.push_back({index < labels.size() ? labels[index] : join("class ", index),
                            probabilities[index], static_cast<Index>(index)});
   }
   return predictions;

@@ -17,7 +17,7 @@ class RandomParameters final : public Parameters<T> {
 
   [[nodiscard]] bool contains(const std::string&) const override { return true; }
 
-  [[nodiscard]] Tensor<T, 1> tensor(const std::string& name, const Shape& shape) override {
+  [[nodiscard]] Tensor<T, 1> tensor(std::string_view name, const Shape& shape) override {
     const bool is_scale =
         name.ends_with("gamma") || (name.ends_with(".weight") && shape.rank() == 1);
     const double center = is_scale ? 1 : 0;

@@ -90,39 +90,39 @@ template <Scalar T>
   Swin swin;
   swin.config_ = c;
   swin.swin_ = s;
-  const auto norm = [&](const std::string& name, Index width) {
+  const auto norm = [&](std::string_view name, Index width) {
     return LayerNorm<T>::load(parameters, name, width, c.norm_eps, c.norm);
   };
   swin.patch_embed_ = PatchEmbedding<T>::load(parameters, "patch_embed.proj", s.width, c.channels,
                                               c.patch_height, c.patch_width, c.patch_bias);
   if (s.patch_norm) swin.patch_embed_.norm = norm("patch_embed.norm", s.width);
   Index C = s.width;
+  swin.stages_ = std::vector<SwinStage<T>>(s.depths.size());
   for (std::size_t i = 0; i < s.depths.size(); ++i) {
-    const std::string layer = "layers." + std::to_string(i);
-    SwinStage<T> stage;
+    const std::string layer = join("layers.", i);
+    SwinStage<T>& stage = swin.stages_[i];
     if (i > 0) {
-      stage.downsample.norm = norm(layer + ".downsample.norm", 4 * C);
+      stage.downsample.norm = norm(join(layer, ".downsample.norm"), 4 * C);
       stage.downsample.reduction =
-          Dense<T>::load(parameters, layer + ".downsample.reduction", 2 * C, 4 * C, false);
+          Dense<T>::load(parameters, join(layer, ".downsample.reduction"), 2 * C, 4 * C, false);
       C *= 2;
     }
+    stage.blocks = std::vector<SwinBlock<T>>(static_cast<std::size_t>(s.depths[i]));
     for (Index b = 0; b < s.depths[i]; ++b) {
-      const std::string name = layer + ".blocks." + std::to_string(b);
-      SwinBlock<T> block;
+      const std::string name = join(layer, ".blocks.", b);
+      SwinBlock<T>& block = stage.blocks[static_cast<std::size_t>(b)];
       block.heads = s.heads[i];
-      block.norm1 = norm(name + ".norm1", C);
-      block.qkv = Dense<T>::load(parameters, name + ".attn.qkv", 3 * C, C, c.qkv_bias);
-      block.proj = Dense<T>::load(parameters, name + ".attn.proj", C, C);
+      block.norm1 = norm(join(name, ".norm1"), C);
+      block.qkv = Dense<T>::load(parameters, join(name, ".attn.qkv"), 3 * C, C, c.qkv_bias);
+      block.proj = Dense<T>::load(parameters, join(name, ".attn.proj"), C, C);
       block.relative = RelativePositionBias<T>::load(
-          parameters, name + ".attn.relative_position_bias_table", Grid{s.windows[i], s.windows[i]},
-          0, s.heads[i], c.relative_rule);
-      block.norm2 = norm(name + ".norm2", C);
+          parameters, join(name, ".attn.relative_position_bias_table"),
+          Grid{s.windows[i], s.windows[i]}, 0, s.heads[i], c.relative_rule);
+      block.norm2 = norm(join(name, ".norm2"), C);
       block.mlp.activation = c.activation;
-      block.mlp.fc1 = Dense<T>::load(parameters, name + ".mlp.fc1", s.hidden[i], C);
-      block.mlp.fc2 = Dense<T>::load(parameters, name + ".mlp.fc2", C, s.hidden[i]);
-      stage.blocks.push_back(std::move(block));
+      block.mlp.fc1 = Dense<T>::load(parameters, join(name, ".mlp.fc1"), s.hidden[i], C);
+      block.mlp.fc2 = Dense<T>::load(parameters, join(name, ".mlp.fc2"), C, s.hidden[i]);
     }
-    swin.stages_.push_back(std::move(stage));
   }
   if (c.final_norm) swin.norm_ = norm("norm", C);
   if (c.classes > 0) swin.head_ = Dense<T>::load(parameters, "head", c.classes, C, c.head_bias);
@@ -134,10 +134,8 @@ void Swin<T>::check_size(Index H, Index W) const {
   const Index Ph = config_.patch_height;
   const Index Pw = config_.patch_width;
   if (H >= 1 && W >= 1 && (config_.pad_to_patch || (H % Ph == 0 && W % Pw == 0))) return;
-  fail("picture", "is " + std::to_string(H) + " x " + std::to_string(W) +
-                      " pixels (height x width), expected multiples of the patch, " +
-                      std::to_string(Ph) + " x " + std::to_string(Pw) +
-                      "; ask for padding to allow other sizes");
+  fail("picture", "is ", H, " x ", W, " pixels (height x width), expected multiples of the patch, ",
+       Ph, " x ", Pw, "; ask for padding to allow other sizes");
 }
 
 template <Scalar T>
@@ -179,9 +177,9 @@ void Swin<T>::record_tables(Grid patches, Workspace& workspace, Trace& trace) co
     for (std::size_t b = 0; b < stages_[i].blocks.size(); ++b) {
       const Workspace::Scope scope(workspace);
       const MatrixView<const T> rows = stages_[i].blocks[b].relative.rows_for(window, workspace);
-      trace.record("resampled.layers." + std::to_string(i) + ".blocks." + std::to_string(b) +
-                       ".attn.relative_position_bias_table",
-                   rows, {rows.extent(0), rows.extent(1)});
+      trace.record(
+          join("resampled.layers.", i, ".blocks.", b, ".attn.relative_position_bias_table"), rows,
+          {rows.extent(0), rows.extent(1)});
     }
   }
 }
@@ -190,8 +188,7 @@ template <Scalar T>
 void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                       const Context& context, Trace* trace) const {
   if (pixels.extent(1) != config_.channels) {
-    fail("picture", "has " + std::to_string(pixels.extent(1)) + " channels, the model needs " +
-                        std::to_string(config_.channels));
+    fail("picture", "has ", pixels.extent(1), " channels, the model needs ", config_.channels);
   }
   check_size(pixels.extent(2), pixels.extent(3));
   Workspace& workspace = context.workspace;
@@ -202,7 +199,7 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
   Grid nominal = map;
   MatrixView<T> x = workspace.matrix<T>(B * map.count(), C);
   patch_embed_(pixels, x, context);
-  const auto record = [&](const std::string& name) {
+  const auto record = [&](std::string_view name) {
     if (trace != nullptr) trace->record(name, x, {B, map.height, map.width, C});
   };
   record("patch_embed");
@@ -218,16 +215,16 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
       map = half;
       nominal = {nominal.height / 2, nominal.width / 2};
       C *= 2;
-      record("merged_output." + std::to_string(i - 1));
+      record(join("merged_output.", i - 1));
     }
     const std::vector<SwinBlock<T>>& blocks = stages_[i].blocks;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       context.check_stop();
       blocks[b](x, B, partition_for(map, swin_.sides_alone ? nominal : map, b % 2 == 1), context);
-      record("block_output." + number + "." + std::to_string(b));
+      record(join("block_output.", number, ".", b));
     }
-    record("stage_output." + number);
-    if (i + 1 == stages_.size()) record("merged_output." + number);
+    record(join("stage_output.", number));
+    if (i + 1 == stages_.size()) record(join("merged_output.", number));
   }
   if (!norm_.empty()) norm_(x, x, context);
   record("forward_features");

@@ -89,65 +89,60 @@ namespace detail {
 /// `attn` and `mlp` are the parents of the two branches' names: both the block itself but in
 /// parallel things.
 template <Scalar T>
-[[gnu::cold]] EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
-                                            const std::array<std::string, 4>& names,
-                                            const std::string& attn_name,
-                                            const std::string& mlp_name) {
+[[gnu::cold]] void load_branches(const ViTConfig& c, Parameters<T>& parameters,
+                                 const std::array<std::string, 4>& names,
+                                 std::string_view attn_name, std::string_view mlp_name,
+                                 EncoderBlock<T>& block) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
-  const auto norm = [&](const std::string& name, Index width) {
+  const auto norm = [&](std::string_view name, Index width) {
     return LayerNorm<T>::load(parameters, name, width, c.norm_eps, c.norm);
   };
-  EncoderBlock<T> block;
   block.kind = c.block;
   block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
-  block.attn.qkv = Dense<T>::load(parameters, attn_name + ".qkv", 3 * inner, D, c.qkv_bias);
-  if (c.qk_norm) block.attn.q_norm = norm(attn_name + ".q_norm", c.head_dim);
-  if (c.qk_norm) block.attn.k_norm = norm(attn_name + ".k_norm", c.head_dim);
-  if (c.attn_norm) block.attn.norm = norm(attn_name + ".norm", inner);
+  block.attn.qkv = Dense<T>::load(parameters, join(attn_name, ".qkv"), 3 * inner, D, c.qkv_bias);
+  if (c.qk_norm) block.attn.q_norm = norm(join(attn_name, ".q_norm"), c.head_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(join(attn_name, ".k_norm"), c.head_dim);
+  if (c.attn_norm) block.attn.norm = norm(join(attn_name, ".norm"), inner);
   if (c.attn_proj) {
-    block.attn.proj = Dense<T>::load(parameters, attn_name + ".proj", D, inner, c.proj_bias);
+    block.attn.proj = Dense<T>::load(parameters, join(attn_name, ".proj"), D, inner, c.proj_bias);
   }
   if (c.relative_positions && !c.shared_relative_positions) {
     block.attn.relative =
-        RelativePositionBias<T>::load(parameters, attn_name + ".relative_position_bias_table",
+        RelativePositionBias<T>::load(parameters, join(attn_name, ".relative_position_bias_table"),
                                       c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
   if (c.layer_scale) block.gamma1 = parameters.tensor(names[1], {D});
   if (c.block != BlockKind::parallel_scaling) block.norm2 = norm(names[2], D);
   block.mlp.activation = c.activation;
   block.mlp.gated = c.gated_mlp;
-  block.mlp.fc1 = Dense<T>::load(parameters, mlp_name + ".fc1",
+  block.mlp.fc1 = Dense<T>::load(parameters, join(mlp_name, ".fc1"),
                                  c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden, D, c.mlp_bias);
-  if (c.mlp_norm) block.mlp.norm = norm(mlp_name + ".norm", c.mlp_hidden);
-  block.mlp.fc2 = Dense<T>::load(parameters, mlp_name + ".fc2", D, c.mlp_hidden, c.mlp_bias);
+  if (c.mlp_norm) block.mlp.norm = norm(join(mlp_name, ".norm"), c.mlp_hidden);
+  block.mlp.fc2 = Dense<T>::load(parameters, join(mlp_name, ".fc2"), D, c.mlp_hidden, c.mlp_bias);
   if (c.layer_scale) block.gamma2 = parameters.tensor(names[3], {D});
-  return block;
 }
 
 template <Scalar T>
-[[gnu::cold]] EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters,
-                                         const std::string& name) {
+[[gnu::cold]] void load_block(const ViTConfig& c, Parameters<T>& parameters, std::string_view name,
+                              EncoderBlock<T>& block) {
   if (c.block != BlockKind::parallel_things) {
-    return load_branches(
-        c, parameters, {name + ".norm1", name + ".ls1.gamma", name + ".norm2", name + ".ls2.gamma"},
-        name + ".attn", name + ".mlp");
+    return load_branches<T>(c, parameters,
+                            {join(name, ".norm1"), join(name, ".ls1.gamma"), join(name, ".norm2"),
+                             join(name, ".ls2.gamma")},
+                            join(name, ".attn"), join(name, ".mlp"), block);
   }
-  EncoderBlock<T> first;
+  block.beside = std::vector<EncoderBlock<T>>(static_cast<std::size_t>(c.branches - 1));
   for (Index i = 0; i < c.branches; ++i) {
-    const std::string attn = name + ".attns." + std::to_string(i);
-    const std::string mlp = name + ".ffns." + std::to_string(i);
-    EncoderBlock<T> block = load_branches(
-        c, parameters, {attn + ".norm", attn + ".ls.gamma", mlp + ".norm", mlp + ".ls.gamma"},
-        attn + ".attn", mlp + ".mlp");
-    if (i == 0) {
-      first = std::move(block);
-    } else {
-      first.beside.push_back(std::move(block));
-    }
+    const std::string attn = join(name, ".attns.", i);
+    const std::string mlp = join(name, ".ffns.", i);
+    load_branches<T>(
+        c, parameters,
+        {join(attn, ".norm"), join(attn, ".ls.gamma"), join(mlp, ".norm"), join(mlp, ".ls.gamma")},
+        join(attn, ".attn"), join(mlp, ".mlp"),
+        i == 0 ? block : block.beside[static_cast<std::size_t>(i - 1)]);
   }
-  return first;
 }
 
 /// Class token, distillation token and registers one below the other: (prefix_tokens() * D).
@@ -175,8 +170,8 @@ template <Scalar T>
   ViT vit;
   vit.config_ = c;
   if (c.rotary != RotaryKind::none && c.head_dim % 4 != 0) {
-    fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found " +
-                             std::to_string(c.head_dim));
+    fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found ",
+         c.head_dim);
   }
   if (c.stem) {
     vit.stem_ = ResNetStem<T>::load(parameters, "patch_embed.backbone", c.channels, *c.stem);
@@ -203,9 +198,10 @@ template <Scalar T>
                                       c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
   if (c.pre_norm) vit.norm_pre_ = LayerNorm<T>::load(parameters, "norm_pre", D, c.norm_eps, c.norm);
-  vit.encoder_.blocks.reserve(static_cast<std::size_t>(c.depth));
+  vit.encoder_.blocks = std::vector<EncoderBlock<T>>(static_cast<std::size_t>(c.depth));
   for (Index i = 0; i < c.depth; ++i) {
-    vit.encoder_.blocks.push_back(detail::load_block(c, parameters, "blocks." + std::to_string(i)));
+    detail::load_block<T>(c, parameters, join("blocks.", i),
+                          vit.encoder_.blocks[static_cast<std::size_t>(i)]);
   }
   if (c.final_norm) {
     const double eps = c.final_norm_eps > 0 ? c.final_norm_eps : c.norm_eps;
@@ -230,14 +226,14 @@ template <Scalar T>
 
 template <Scalar T>
 void ViT<T>::check_size(Index H, Index W) const {
-  const auto text = [](Index h, Index w) { return std::to_string(h) + " x " + std::to_string(w); };
+  const auto text = [](Index h, Index w) { return join(h, " x ", w); };
   const Index Ph = config_.pixels_per_patch_row();
   const Index Pw = config_.pixels_per_patch_column();
-  if (H < 1 || W < 1) fail("picture", "is " + text(H, W) + " pixels, expected at least one");
+  if (H < 1 || W < 1) fail("picture", "is ", text(H, W), " pixels, expected at least one");
   if (!config_.pad_to_patch && (H % Ph != 0 || W % Pw != 0)) {
-    fail("picture", "is " + text(H, W) +
-                        " pixels (height x width), expected multiples of the patch, " +
-                        text(Ph, Pw) + "; ask for padding to allow other sizes");
+    fail("picture", "is ", text(H, W),
+         " pixels (height x width), expected multiples of the patch, ", text(Ph, Pw),
+         "; ask for padding to allow other sizes");
   }
 }
 
@@ -317,8 +313,8 @@ void ViT<T>::record_tables(Grid grid, Workspace& workspace, Trace& trace) const 
     if (relative.empty() || relative.grid == grid) continue;
     const Workspace::Scope scope(workspace);
     const MatrixView<const T> rows = relative.rows_for(grid, workspace);
-    trace.record("resampled.blocks." + std::to_string(i) + ".attn.relative_position_bias_table",
-                 rows, {rows.extent(0), rows.extent(1)});
+    trace.record(join("resampled.blocks.", i, ".attn.relative_position_bias_table"), rows,
+                 {rows.extent(0), rows.extent(1)});
   }
 }
 
@@ -357,8 +353,7 @@ template <Scalar T>
 void ViT<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
                      const Context& context, Trace* trace) const {
   if (pixels.extent(1) != config_.channels) {
-    fail("picture", "has " + std::to_string(pixels.extent(1)) + " channels, the model needs " +
-                        std::to_string(config_.channels));
+    fail("picture", "has ", pixels.extent(1), " channels, the model needs ", config_.channels);
   }
   check_size(pixels.extent(2), pixels.extent(3));
   constexpr Index chunk =

@@ -20,19 +20,19 @@ struct AttentionPool {
   Index heads = 1;      // A
 
   /// Reads `name`.latent (1, 1, D) and the layers below it.
-  [[nodiscard]] static AttentionPool load(Parameters<T>& parameters, const std::string& name,
-                                          Index D, Index A, Index M, double eps, NormKind kind,
+  [[nodiscard]] static AttentionPool load(Parameters<T>& parameters, std::string_view name, Index D,
+                                          Index A, Index M, double eps, NormKind kind,
                                           Activation activation) {
     AttentionPool pool;
     pool.heads = A;
-    pool.latent = parameters.tensor(name + ".latent", {1, 1, D});
-    pool.q = Dense<T>::load(parameters, name + ".q", D, D);
-    pool.kv = Dense<T>::load(parameters, name + ".kv", 2 * D, D);
-    pool.proj = Dense<T>::load(parameters, name + ".proj", D, D);
-    pool.norm = LayerNorm<T>::load(parameters, name + ".norm", D, eps, kind);
+    pool.latent = parameters.tensor(join(name, ".latent"), {1, 1, D});
+    pool.q = Dense<T>::load(parameters, join(name, ".q"), D, D);
+    pool.kv = Dense<T>::load(parameters, join(name, ".kv"), 2 * D, D);
+    pool.proj = Dense<T>::load(parameters, join(name, ".proj"), D, D);
+    pool.norm = LayerNorm<T>::load(parameters, join(name, ".norm"), D, eps, kind);
     pool.mlp.activation = activation;
-    pool.mlp.fc1 = Dense<T>::load(parameters, name + ".mlp.fc1", M, D);
-    pool.mlp.fc2 = Dense<T>::load(parameters, name + ".mlp.fc2", D, M);
+    pool.mlp.fc1 = Dense<T>::load(parameters, join(name, ".mlp.fc1"), M, D);
+    pool.mlp.fc2 = Dense<T>::load(parameters, join(name, ".mlp.fc2"), D, M);
     return pool;
   }
 

@@ -13,11 +13,11 @@ struct Dense {
   Tensor<T, 1> bias;       // (N), or empty
 
   /// Reads `name`.weight (N, K) and, if `with_bias`, `name`.bias (N).
-  [[nodiscard]] static Dense load(Parameters<T>& parameters, const std::string& name, Index N,
+  [[nodiscard]] static Dense load(Parameters<T>& parameters, std::string_view name, Index N,
                                   Index K, bool with_bias = true) {
     Dense dense;
-    dense.weight = parameters.matrix(name + ".weight", {N, K});
-    if (with_bias) dense.bias = parameters.tensor(name + ".bias", {N});
+    dense.weight = parameters.matrix(join(name, ".weight"), {N, K});
+    if (with_bias) dense.bias = parameters.tensor(join(name, ".bias"), {N});
     return dense;
   }
 

@@ -21,17 +21,17 @@ struct Encoder {
     for (Index i = 0; i < depth; ++i) {
       context.check_stop();
       const EncoderBlock<T>& block = blocks[static_cast<std::size_t>(i)];
-      if (trace != nullptr) trace->record("hidden_states." + std::to_string(i), x, shape);
+      if (trace != nullptr) trace->record(join("hidden_states.", i), x, shape);
       if (trace != nullptr && trace->wants_attention(i, depth)) {
         Tensor<T, 4> maps({batch, block.attn.heads, shape[1], shape[1]});
         block(x, batch, context, maps, positions);
-        trace->record(i + 1 == depth ? "attn_last" : "attn." + std::to_string(i),
+        trace->record(i + 1 == depth ? "attn_last" : join("attn.", i),
                       AnyTensor(TensorView<const T, 4>(maps)));
       } else {
         block(x, batch, context, {}, positions);
       }
     }
-    if (trace != nullptr) trace->record("hidden_states." + std::to_string(depth), x, shape);
+    if (trace != nullptr) trace->record(join("hidden_states.", depth), x, shape);
   }
 };
 

@@ -15,21 +15,20 @@ struct LayerNorm {
   NormKind kind = NormKind::layer_norm;
 
   /// Reads `name`.weight (D) and, for a LayerNorm, `name`.bias (D).
-  [[nodiscard]] static LayerNorm load(Parameters<T>& parameters, const std::string& name, Index D,
+  [[nodiscard]] static LayerNorm load(Parameters<T>& parameters, std::string_view name, Index D,
                                       double eps, NormKind kind = NormKind::layer_norm) {
     LayerNorm norm{.eps = eps, .kind = kind};
-    norm.gamma = parameters.tensor(name + ".weight", {D});
-    if (kind == NormKind::layer_norm) norm.beta = parameters.tensor(name + ".bias", {D});
+    norm.gamma = parameters.tensor(join(name, ".weight"), {D});
+    if (kind == NormKind::layer_norm) norm.beta = parameters.tensor(join(name, ".bias"), {D});
     return norm;
   }
 
   /// The same for a norm over patches: C * Ph * Pw values in the order of a patch's pixels.
-  [[nodiscard]] static LayerNorm load_for_patches(Parameters<T>& parameters,
-                                                  const std::string& name, Index C, Index Ph,
-                                                  Index Pw, double eps) {
+  [[nodiscard]] static LayerNorm load_for_patches(Parameters<T>& parameters, std::string_view name,
+                                                  Index C, Index Ph, Index Pw, double eps) {
     LayerNorm norm{.eps = eps};
-    norm.gamma = parameters.tensor(name + ".weight", {1, C, Ph, Pw});
-    norm.beta = parameters.tensor(name + ".bias", {1, C, Ph, Pw});
+    norm.gamma = parameters.tensor(join(name, ".weight"), {1, C, Ph, Pw});
+    norm.beta = parameters.tensor(join(name, ".bias"), {1, C, Ph, Pw});
     return norm;
   }
 

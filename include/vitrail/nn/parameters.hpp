@@ -7,7 +7,7 @@
 #ifndef VITRAIL_NN_PARAMETERS_HPP
 #define VITRAIL_NN_PARAMETERS_HPP
 
-#include <string>
+#include <string_view>
 #include <vitrail/ops/packed_matrix.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -18,13 +18,13 @@ class Parameters {
   virtual ~Parameters() = default;
 
   /// Whether there is a tensor of that name.
-  [[nodiscard]] virtual bool contains(const std::string& name) const = 0;
+  [[nodiscard]] virtual bool contains(std::string_view name) const = 0;
   /// All elements of `name`, row-major, as one vector. Throws Error if it is missing or its shape
   /// is not `shape`.
-  [[nodiscard]] virtual Tensor<T, 1> tensor(const std::string& name, const Shape& shape) = 0;
+  [[nodiscard]] virtual Tensor<T, 1> tensor(std::string_view name, const Shape& shape) = 0;
   /// The weight (N, K...) of a product, packed; trailing extents are flattened into K. Throws like
   /// tensor().
-  [[nodiscard]] virtual PackedMatrix<T> matrix(const std::string& name, const Shape& shape) = 0;
+  [[nodiscard]] virtual PackedMatrix<T> matrix(std::string_view name, const Shape& shape) = 0;
 };
 
 VITRAIL_END_NAMESPACE

@@ -22,11 +22,11 @@ struct PatchEmbedding {
   Index patch_width = 16;
 
   /// Reads `name`.weight (D, C, Ph, Pw) and, if `with_bias`, `name`.bias (D).
-  [[nodiscard]] static PatchEmbedding load(Parameters<T>& parameters, const std::string& name,
+  [[nodiscard]] static PatchEmbedding load(Parameters<T>& parameters, std::string_view name,
                                            Index D, Index C, Index Ph, Index Pw, bool with_bias) {
     PatchEmbedding embedding{.channels = C, .patch_height = Ph, .patch_width = Pw};
-    embedding.proj.weight = parameters.matrix(name + ".weight", {D, C, Ph, Pw});
-    if (with_bias) embedding.proj.bias = parameters.tensor(name + ".bias", {D});
+    embedding.proj.weight = parameters.matrix(join(name, ".weight"), {D, C, Ph, Pw});
+    if (with_bias) embedding.proj.bias = parameters.tensor(join(name, ".bias"), {D});
     return embedding;
   }
 

@@ -18,7 +18,7 @@ struct PositionEmbedding {
   bool computed = false;  // sines and cosines of the grid, made anew for each other one
 
   /// Reads `name` (1, prefix + grid.count(), D).
-  [[nodiscard]] static PositionEmbedding load(Parameters<T>& parameters, const std::string& name,
+  [[nodiscard]] static PositionEmbedding load(Parameters<T>& parameters, std::string_view name,
                                               Index prefix, Grid grid, Index D, PositionRule rule) {
     PositionEmbedding positions{.prefix = prefix, .grid = grid, .width = D, .rule = rule};
     positions.table = parameters.tensor(name, {1, prefix + grid.count(), D});

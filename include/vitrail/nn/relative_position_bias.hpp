@@ -17,7 +17,7 @@ struct RelativePositionBias {
   RelativeRule rule = RelativeRule::beit;
 
   /// Reads `name` ((2h-1) * (2w-1) + extra, A).
-  [[nodiscard]] static RelativePositionBias load(Parameters<T>& parameters, const std::string& name,
+  [[nodiscard]] static RelativePositionBias load(Parameters<T>& parameters, std::string_view name,
                                                  Grid grid, Index extra, Index A,
                                                  RelativeRule rule) {
     RelativePositionBias bias{.grid = grid, .extra = extra, .heads = A, .rule = rule};

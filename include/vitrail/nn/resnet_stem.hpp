@@ -69,7 +69,7 @@ template <Scalar T>
 class ResNetStem {
  public:
   /// Reads what `config` implies below `name`.
-  [[nodiscard]] static ResNetStem load(Parameters<T>& parameters, const std::string& name, Index C,
+  [[nodiscard]] static ResNetStem load(Parameters<T>& parameters, std::string_view name, Index C,
                                        const ResNetConfig& config);
   [[nodiscard]] bool empty() const { return root_.weight.empty(); }
 
@@ -124,7 +124,7 @@ template <Scalar T>
   layer.stride = stride;
   layer.groups = config.groups;
   layer.eps = config.norm_eps;
-  const Tensor<T, 1> stored = parameters.tensor(conv + ".weight", {N, C, k, k});
+  const Tensor<T, 1> stored = parameters.tensor(join(conv, ".weight"), {N, C, k, k});
   Tensor<T, 2> rows({N, k * k * C});
   for (Index n = 0; n < N; ++n) {
     const T* filter = stored.data() + n * C * k * k;
@@ -145,11 +145,10 @@ template <Scalar T>
   }
   SerialExecutor serial;
   layer.weight = PackedMatrix<T>::pack(MatrixView<const T>(rows.view()), Precision::f32, serial);
-  layer.gamma = parameters.tensor(norm + ".weight", {N});
-  layer.beta = parameters.tensor(norm + ".bias", {N});
+  layer.gamma = parameters.tensor(join(norm, ".weight"), {N});
+  layer.beta = parameters.tensor(join(norm, ".bias"), {N});
   if (config.groups < 1 || N % config.groups != 0)
-    fail(norm, std::to_string(N) + " channels do not divide into " + std::to_string(config.groups) +
-                   " groups");
+    fail(norm, N, " channels do not divide into ", config.groups, " groups");
   return layer;
 }
 
@@ -207,30 +206,35 @@ void NormedConvolution<T>::operator()(MatrixView<const T> x, Index batch, Index 
 }
 
 template <Scalar T>
-[[gnu::cold]] ResNetStem<T> ResNetStem<T>::load(Parameters<T>& parameters, const std::string& name,
+[[gnu::cold]] ResNetStem<T> ResNetStem<T>::load(Parameters<T>& parameters, std::string_view name,
                                                 Index C, const ResNetConfig& config) {
   using Conv = NormedConvolution<T>;
   ResNetStem stem;
-  const std::string root = name + (config.layers.empty() ? "" : ".stem");
-  stem.root_ =
-      Conv::load(parameters, root + ".conv", root + ".norm", config.width, C, 7, 2, config);
+  const std::string root = join(name, config.layers.empty() ? "" : ".stem");
+  stem.root_ = Conv::load(parameters, join(root, ".conv"), join(root, ".norm"), config.width, C, 7,
+                          2, config);
+  std::size_t count = 0;
+  for (const Index blocks : config.layers) count += static_cast<std::size_t>(blocks);
+  stem.blocks_ = std::vector<Bottleneck<T>>(count);
+  Bottleneck<T>* next = stem.blocks_.data();
   Index in = config.width;
   for (std::size_t s = 0; s < config.layers.size(); ++s) {
     const Index M = config.middle[s];
     const Index N = config.outputs[s];
     for (Index u = 0; u < config.layers[s]; ++u, in = N) {
-      const std::string part =
-          name + ".stages." + std::to_string(s) + ".blocks." + std::to_string(u) + ".";
+      const std::string part = join(name, ".stages.", s, ".blocks.", u, ".");
       const Index stride = s > 0 && u == 0 ? 2 : 1;
-      Bottleneck<T> block;
+      Bottleneck<T>& block = *next++;
       if (u == 0) {
-        block.shortcut = Conv::load(parameters, part + "downsample.conv", part + "downsample.norm",
-                                    N, in, 1, stride, config);
+        block.shortcut = Conv::load(parameters, join(part, "downsample.conv"),
+                                    join(part, "downsample.norm"), N, in, 1, stride, config);
       }
-      block.conv1 = Conv::load(parameters, part + "conv1", part + "norm1", M, in, 1, 1, config);
-      block.conv2 = Conv::load(parameters, part + "conv2", part + "norm2", M, M, 3, stride, config);
-      block.conv3 = Conv::load(parameters, part + "conv3", part + "norm3", N, M, 1, 1, config);
-      stem.blocks_.push_back(std::move(block));
+      block.conv1 =
+          Conv::load(parameters, join(part, "conv1"), join(part, "norm1"), M, in, 1, 1, config);
+      block.conv2 =
+          Conv::load(parameters, join(part, "conv2"), join(part, "norm2"), M, M, 3, stride, config);
+      block.conv3 =
+          Conv::load(parameters, join(part, "conv3"), join(part, "norm3"), N, M, 1, 1, config);
     }
   }
   return stem;

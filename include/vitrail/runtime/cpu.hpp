@@ -117,13 +117,13 @@ inline Cpu detect_cpu() {
   for (std::size_t level = 0; level < cpu_level_names.size(); ++level) {
     if (cpu_level_names[level] != name) continue;
     if (!cpu().supports[level]) {
-      fail(where, "this processor does not support " + std::string(name));
+      fail(where, "this processor does not support ", name);
     }
     return static_cast<CpuLevel>(level);
   }
   std::string known;
   for (const std::string_view level : cpu_level_names) known.append(" ").append(level);
-  fail(where, "unknown instruction set \"" + std::string(name) + "\", known:" + known);
+  fail(where, "unknown instruction set \"", name, "\", known:", known);
 }
 
 namespace detail {
