@@ -59,9 +59,9 @@ int info(const InfoOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
   const ViTConfig& c = checkpoint.config;
   const auto line = [&](const char* what, const std::string& value, const char* field = "") {
-    const auto reason = checkpoint.because.find(field);
+    const std::string* reason = checkpoint.because.find(field);
     std::printf("%-16s %s%s\n", what, value.c_str(),
-                reason == checkpoint.because.end() ? "" : ("   [" + reason->second + "]").c_str());
+                reason == nullptr ? "" : ("   [" + *reason + "]").c_str());
   };
   const auto text = [](auto number) { return std::to_string(number); };
   char eps[32];

@@ -211,12 +211,12 @@ struct FoundAdapters {
     adapter.stored_scale = scales > 0;
     adapter.channel_scale = scales > 1;
   }
-  std::string& because = checkpoint.because["adapters"];
-  because = file != nullptr ? file->path : "AdaptFormer's main_image.py";
+  std::string because = file != nullptr ? file->path : "AdaptFormer's main_image.py";
   if (options.adapter_scale && !adapter.stored_scale) {
     adapter.scale = *options.adapter_scale;
     because += ", the scale asked for";
   }
+  checkpoint.because.set("adapters", because);
   return adapter;
 }
 

@@ -57,12 +57,11 @@ inline constexpr NameRule aimv2_rules[] = {
     checkpoint.because.set(field, "AIMv2's");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
-                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 1,
+                                             .mean = clip_mean,
+                                             .std = clip_std});
   checkpoint.because.set("preprocess", "AIMv2's");
   return checkpoint;
 }

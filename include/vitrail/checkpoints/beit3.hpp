@@ -75,12 +75,11 @@ inline constexpr NameRule beit3_rules[] = {
     checkpoint.because.set(field, "BEiT-3's, as timm reads it");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
   checkpoint.because.set("preprocess", "BEiT-3's");
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -172,21 +172,11 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 
   const Json* recipe = file ? json_find(file->json, "preprocess_cfg") : nullptr;
   if (recipe != nullptr && json_find(*recipe, "mean") != nullptr) {
-    const auto mode = json_get_if<std::string>(*recipe, "resize_mode", file->path);
-    const Json translated = {
-        {"input_size", {3, c.image_height, c.image_width}},
-        {"crop_pct", 1.0},
-        {"crop_mode", mode.value_or("shortest") == "squash"    ? "squash"
-                      : mode.value_or("shortest") == "longest" ? "border"
-                                                               : "center"},
-        {"interpolation",
-         json_get_if<std::string>(*recipe, "interpolation", file->path).value_or("bicubic")},
-        {"mean", *json_find(*recipe, "mean")},
-        {"std", *json_find(*recipe, "std")}};
-    checkpoint.preprocess = parse_recipe(translated, file->path);
+    checkpoint.preprocess = detail::parse_open_clip(detail::RecipeJson(*recipe, file->path),
+                                                    {c.image_height, c.image_width, false});
     checkpoint.because.set("preprocess", file->path);
   } else {
-    checkpoint.preprocess = parse_recipe(Json{{"n_px", c.image_height}}, checkpoint.path());
+    checkpoint.preprocess = clip_preprocess(c.image_height, c.image_height);
     checkpoint.because.set("preprocess", "CLIP's");
   }
   return checkpoint;

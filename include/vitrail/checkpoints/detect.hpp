@@ -44,11 +44,12 @@ namespace detail {
 [[nodiscard, gnu::cold]] inline Checkpoint completed(Checkpoint checkpoint,
                                                      const LoadOptions& options) {
   checkpoint = with_adapters(std::move(checkpoint), options);
+  Reasons& because = checkpoint.because;
   for (const char* field :
        {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because.try_emplace(field, join(checkpoint.publisher, "'s default"));
-  checkpoint.because.try_emplace("tokens", "the tensors");
-  checkpoint.because.try_emplace(
+    because.set_if_new(field, join(checkpoint.publisher, "'s default"));
+  because.set_if_new("tokens", "the tensors");
+  because.set_if_new(
       "size", checkpoint.files.config ? checkpoint.files.config->path : "the tensors' shapes");
   return checkpoint;
 }

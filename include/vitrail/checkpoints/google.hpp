@@ -197,13 +197,14 @@ inline constexpr NameRule google_rules[] = {
   apply_options(options, checkpoint);
 
   const bool google = options.fidelity == Fidelity::google;
-  const Json augreg = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", google ? "bilinear" : "bicubic"},
-                       {"crop_mode", google ? "squash" : "center"},
-                       {"crop_pct", google || c.image_height > 224 ? 1.0 : 0.9},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(augreg, checkpoint.path());
+  checkpoint.preprocess =
+      completed_as_timm({.height = c.image_height,
+                         .width = c.image_width,
+                         .resize = google ? ResizeMode::squash : ResizeMode::shortest_edge,
+                         .filter = google ? Filter::bilinear : Filter::bicubic,
+                         .crop_fraction = google || c.image_height > 224 ? 1.0 : 0.9,
+                         .mean = standard_mean,
+                         .std = standard_std});
   checkpoint.because.set("preprocess", "as timm evaluates these files");
   if (google) {
     checkpoint.preprocess->resizer =

@@ -74,8 +74,8 @@ namespace detail {
 [[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
                                                                                bool blip,
                                                                                bool alone) {
-  const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
-  const std::string last = join("hidden_states.", c.depth);
+  const std::string_view answer = c.classes > 0 ? "logits" : "pre_logits";
+  const std::string_view last = "hidden_states.{last}";
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
   if (alone) {  // a file of the tower only, which hands its outputs out without that prefix
@@ -167,12 +167,15 @@ namespace detail {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    Json standard{{"n_px", c.image_height}};
-    if (siglip) {
-      standard = {{"image_processor_type", "SiglipImageProcessor"},
-                  {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
-    }
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
+    checkpoint.preprocess = siglip ? PreprocessConfig{.height = c.image_height,
+                                                      .width = c.image_width,
+                                                      .resize = ResizeMode::squash,
+                                                      .resize_height = c.image_height,
+                                                      .resize_width = c.image_width,
+                                                      .rounding = RoundingRule::huggingface,
+                                                      .mean = standard_mean,
+                                                      .std = standard_std}
+                                   : clip_preprocess(c.image_height, c.image_height);
     checkpoint.because.set("preprocess", siglip ? "SiglipImageProcessor's defaults" : "CLIP's");
   }
   return checkpoint;

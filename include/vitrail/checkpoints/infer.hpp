@@ -16,7 +16,7 @@ class TensorShapes {
   TensorShapes(const NamedTensors& tensors, const NameTable& names)
       : tensors_(tensors), names_(names) {}
 
-  [[nodiscard]] bool has(std::string_view ours) const { return count(ours) > 0; }
+  [[nodiscard]] VITRAIL_NOINLINE bool has(std::string_view ours) const { return count(ours) > 0; }
 
   /// Number of elements of all parts together, or 0 when there is no such tensor.
   [[nodiscard]] Index count(std::string_view ours) const {
@@ -37,7 +37,7 @@ class TensorShapes {
   }
 
   /// count(ours) / by; throws Error unless that is a whole number above 0.
-  [[nodiscard]] Index quotient(std::string_view ours, Index by) const {
+  [[nodiscard]] VITRAIL_NOINLINE Index quotient(std::string_view ours, Index by) const {
     const Index n = count(ours);
     if (n == 0) fail(tensors_.path(), "no tensor ", theirs(ours));
     if (by < 1 || n % by != 0) {
@@ -53,7 +53,7 @@ class TensorShapes {
   }
 
   /// The stored shape of an unjoined tensor, or nothing.
-  [[nodiscard]] const Shape* shape(std::string_view ours) const {
+  [[nodiscard]] VITRAIL_NOINLINE const Shape* shape(std::string_view ours) const {
     const auto source = names_.find(ours);
     const AnyView* view = source ? tensors_.find(source->names.front()) : nullptr;
     return view == nullptr ? nullptr : &view->shape;

@@ -83,15 +83,14 @@ namespace detail {
   }
   settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  if (blip2) checkpoint.stage_names.push_back({join("hidden_states.", c.depth), "vit_features"});
+  if (blip2) checkpoint.stage_names.push_back({"hidden_states.{last}", "vit_features"});
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
-                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .crop_fraction = 1,
+                                             .mean = clip_mean,
+                                             .std = clip_std});
   checkpoint.because.set("preprocess", "LAVIS's BlipImageEvalProcessor");
   return checkpoint;
 }

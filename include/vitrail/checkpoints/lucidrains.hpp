@@ -178,13 +178,13 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   c.pool_includes_prefix = c.pooling == Pooling::avg;
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bilinear"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .filter = Filter::bilinear,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
   checkpoint.because.set("preprocess", "a guess: vit-pytorch leaves it to its users");
   settle_labels({}, "", checkpoint);
   return checkpoint;

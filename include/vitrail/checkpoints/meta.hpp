@@ -42,12 +42,11 @@ VITRAIL_BEGIN_NAMESPACE
   if (c.distilled_head)
     checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.9},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, file.path);
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 0.9,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
   checkpoint.because.set("preprocess", "DeiT's evaluation");
   settle_labels({}, "", checkpoint);
   return checkpoint;
@@ -175,12 +174,11 @@ namespace detail {
                             {"hidden_states.{}", "hidden_states.{}"}};
   if (!dinov2) checkpoint.stage_names.clear();
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, 224, 224}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.875},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = 224,
+                                             .width = 224,
+                                             .crop_fraction = 0.875,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
   checkpoint.because.set("preprocess", own);
   settle_labels({}, "", checkpoint);
   return checkpoint;

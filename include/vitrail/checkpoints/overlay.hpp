@@ -26,7 +26,7 @@ class OverlaidTensors : public NamedTensors {
     keep_all_of(base);
     keep_all_of(over);
     for (const auto& [key, value] : base.metadata()) set_metadata(key, value);
-    std::map<std::string, AnyView> table(base.begin(), base.end());
+    std::map<std::string, AnyView, NameLess> table(base.begin(), base.end());
     for (const auto& [name, view] : over) {
       const std::string plain = base_name(name);
       if (plain.ends_with(".lora_A.weight")) {

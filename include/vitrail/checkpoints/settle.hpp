@@ -35,40 +35,57 @@ VITRAIL_BEGIN_NAMESPACE
        "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
 }
 
-/// Sets image_height and image_width from `value`: a number or [height, width].
+/// Sets image_height and image_width. Throws Error unless each is from 1 to 65536.
+inline void set_image_size(Index height, Index width, std::string_view key, std::string_view where,
+                           ViTConfig& c) {
+  constexpr Index largest = 1 << 16;
+  if (height < 1 || width < 1 || height > largest || width > largest) {
+    fail(where, "'", key, "' is ", height, " x ", width, ", expected between 1 and 65536 pixels");
+  }
+  c.image_height = height;
+  c.image_width = width;
+}
+
+/// The same from `value`: a number or [height, width].
 inline void set_image_size(const Json& value, std::string_view key, std::string_view where,
                            ViTConfig& c) {
-  if (value.is_array()) {
-    const auto size = json_as<std::vector<Index>>(value, key, where);
-    if (size.size() != 2) fail(where, "'", key, "' has ", size.size(), " numbers, expected 2");
-    c.image_height = size[0];
-    c.image_width = size[1];
-  } else {
-    c.image_height = c.image_width = json_as<Index>(value, key, where);
+  if (!value.is_array()) {
+    const auto side = json_as<Index>(value, key, where);
+    return set_image_size(side, side, key, where, c);
   }
-  constexpr Index largest = 1 << 16;
-  if (c.image_height < 1 || c.image_width < 1 || c.image_height > largest ||
-      c.image_width > largest) {
-    fail(where, "'", key, "' is ", c.image_height, " x ", c.image_width,
-         ", expected between 1 and 65536 pixels");
-  }
+  const auto size = json_as<std::vector<Index>>(value, key, where);
+  if (size.size() != 2) fail(where, "'", key, "' has ", size.size(), " numbers, expected 2");
+  set_image_size(size[0], size[1], key, where, c);
 }
+
+namespace detail {
+
+/// Whether two configurations have the same tensors and the same picture.
+[[nodiscard]] inline bool same_shape(const ViTConfig& a, const ViTConfig& b) {
+  return a.embed_dim == b.embed_dim && a.depth == b.depth && a.patch_height == b.patch_height &&
+         a.patch_width == b.patch_width && a.mlp_hidden == b.mlp_hidden &&
+         a.class_token == b.class_token && a.distillation_token == b.distillation_token &&
+         a.register_tokens == b.register_tokens && a.positions == b.positions &&
+         a.image_height == b.image_height && a.image_width == b.image_width &&
+         a.pre_norm == b.pre_norm && a.qkv_bias == b.qkv_bias && a.qk_norm == b.qk_norm &&
+         a.layer_scale == b.layer_scale && a.norm == b.norm && a.gated_mlp == b.gated_mlp &&
+         a.attn_norm == b.attn_norm && a.mlp_norm == b.mlp_norm && a.fc_norm == b.fc_norm &&
+         a.final_norm == b.final_norm && a.relative_positions == b.relative_positions &&
+         a.patch_norm == b.patch_norm && a.stem.has_value() == b.stem.has_value() &&
+         (a.pooling == Pooling::map) == (b.pooling == Pooling::map) &&
+         (a.block == BlockKind::parallel_things) == (b.block == BlockKind::parallel_things) &&
+         (a.block == BlockKind::parallel_scaling) == (b.block == BlockKind::parallel_scaling) &&
+         a.differential_attention == b.differential_attention;
+}
+
+}  // namespace detail
 
 /// The published architectures that these tensors fit exactly.
 [[nodiscard]] inline std::vector<const Preset*> presets_that_fit(const ViTConfig& c) {
   std::vector<const Preset*> fitting;
   for (const Preset& preset : presets) {
     const ViTConfig p = make_config(preset, preset.name);
-    const auto shape = [](const ViTConfig& x) {
-      return std::tuple(x.embed_dim, x.depth, x.patch_height, x.patch_width, x.mlp_hidden,
-                        x.class_token, x.distillation_token, x.register_tokens, x.positions,
-                        x.image_height, x.image_width, x.pre_norm, x.qkv_bias, x.qk_norm,
-                        x.layer_scale, x.norm, x.gated_mlp, x.attn_norm, x.mlp_norm, x.fc_norm,
-                        x.final_norm, x.relative_positions, x.patch_norm, x.stem.has_value(),
-                        x.pooling == Pooling::map, x.block == BlockKind::parallel_things,
-                        x.block == BlockKind::parallel_scaling, x.differential_attention);
-    };
-    if (shape(p) == shape(c)) fitting.push_back(&preset);
+    if (detail::same_shape(p, c)) fitting.push_back(&preset);
   }
   return fitting;
 }

@@ -35,7 +35,7 @@ namespace detail {
       cfg != nullptr && json_find(*cfg, "input_size")) {
     const auto size = json_get<std::vector<Index>>(*cfg, "input_size", where);
     if (size.size() != 3) fail(where, "'input_size' has ", size.size(), " numbers, expected 3");
-    set_image_size(Json{size[1], size[2]}, "input_size", where, c);
+    set_image_size(size[1], size[2], "input_size", where, c);
     image_known = true;
   }
   if (const auto pool = json_get_if<std::string>(file.json, "global_pool", where)) {
@@ -113,29 +113,27 @@ namespace detail {
 }
 
 /// Preprocessing of the published weights "architecture.tag" (or of the architecture's first tag).
-[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name,
-                                                                     std::string_view where) {
+[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name) {
   const TimmWeights* weights = find_timm_weights(name);
   if (weights == nullptr) return std::nullopt;
-  const auto three = [](double a, double b, double c) { return Json{a, b, c}; };
-  Json recipe = {
-      {"input_size", {3, weights->image, weights->image}},
-      {"crop_pct", weights->crop_pct},
-      {"crop_mode", weights->departures.starts_with("squash") ? "squash" : "center"},
-      {"interpolation", weights->departures.ends_with("bilinear") ? "bilinear" : "bicubic"},
-      {"mean", three(0.5, 0.5, 0.5)},
-      {"std", three(0.5, 0.5, 0.5)}};
+  PreprocessConfig config{.height = weights->image,
+                          .width = weights->image,
+                          .crop_fraction = weights->crop_pct,
+                          .mean = standard_mean,
+                          .std = standard_std};
+  if (weights->departures.starts_with("squash")) config.resize = ResizeMode::squash;
+  if (weights->departures.ends_with("bilinear")) config.filter = Filter::bilinear;
   if (weights->mean_std == "imagenet") {
-    recipe["mean"] = three(0.485, 0.456, 0.406);
-    recipe["std"] = three(0.229, 0.224, 0.225);
+    config.mean = imagenet_mean;
+    config.std = imagenet_std;
   } else if (weights->mean_std == "clip") {
-    recipe["mean"] = three(0.48145466, 0.4578275, 0.40821073);
-    recipe["std"] = three(0.26862954, 0.26130258, 0.27577711);
+    config.mean = clip_mean;
+    config.std = clip_std;
   } else if (weights->mean_std == "zero_one") {
-    recipe["mean"] = three(0, 0, 0);
-    recipe["std"] = three(1, 1, 1);
+    config.mean = {0, 0, 0};
+    config.std = {1, 1, 1};
   }
-  return parse_recipe(recipe, where);
+  return completed_as_timm(config);
 }
 
 inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& file) {
@@ -367,7 +365,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     infer_from_tensors(shapes, checkpoint.names, false,
                        c);  // weights of the architecture at another size
   }
-  const bool told = file && checkpoint.because.set("pooling", = file->path);
+  const bool told = file && checkpoint.because.says("pooling", file->path);
   if (c.pooling == Pooling::token && (!c.class_token || (c.fc_norm && !c.final_norm && !told))) {
     c.pooling = Pooling::avg;  // the mean is what a norm behind the pooling alone is made for
     checkpoint.because.set(
@@ -384,7 +382,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (file && json_find(file->json, "pretrained_cfg") != nullptr)
     settle_preprocess(file, &file->json, checkpoint);
   if (!checkpoint.preprocess && !architecture.empty()) {
-    checkpoint.preprocess = detail::timm_preprocess(architecture, checkpoint.path());
+    checkpoint.preprocess = detail::timm_preprocess(architecture);
     checkpoint.because.set("preprocess", join("timm's table for ", architecture));
   }
   settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);

@@ -55,6 +55,8 @@ struct PreprocessConfig {
 
 inline constexpr std::array<float, 3> imagenet_mean = {0.485F, 0.456F, 0.406F};
 inline constexpr std::array<float, 3> imagenet_std = {0.229F, 0.224F, 0.225F};
+inline constexpr std::array<float, 3> standard_mean = {0.5F, 0.5F, 0.5F};
+inline constexpr std::array<float, 3> standard_std = {0.5F, 0.5F, 0.5F};
 inline constexpr std::array<float, 3> clip_mean = {0.48145466F, 0.4578275F, 0.40821073F};
 inline constexpr std::array<float, 3> clip_std = {0.26862954F, 0.26130258F, 0.27577711F};
 

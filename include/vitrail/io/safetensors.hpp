@@ -214,7 +214,7 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
     return a_size != b_size ? a_size > b_size : a->name < b->name;
   });
 
-  std::set<std::string_view> seen;
+  std::set<std::string_view, NameLess> seen;
   const auto json_string = [&](const std::string& text) {
     try {
       return Json(text).dump();

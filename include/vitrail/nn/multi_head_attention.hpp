@@ -25,11 +25,11 @@ struct DifferentialAttention {
   [[nodiscard, gnu::cold]] static DifferentialAttention load(Parameters<T>& parameters,
                                                              std::string_view name, Index hd,
                                                              Index block) {
-    const auto exponent = [&](const std::string& one, const std::string& q, const std::string& k) {
-      if (parameters.contains(name + one))
-        return static_cast<double>(parameters.tensor(name + one, {1})(0));
-      const Tensor<T, 1> a = parameters.tensor(name + q, {hd / 2});
-      const Tensor<T, 1> b = parameters.tensor(name + k, {hd / 2});
+    const auto exponent = [&](const char* one, const char* q, const char* k) {
+      if (const std::string whole = join(name, one); parameters.contains(whole))
+        return static_cast<double>(parameters.tensor(whole, {1})(0));
+      const Tensor<T, 1> a = parameters.tensor(join(name, q), {hd / 2});
+      const Tensor<T, 1> b = parameters.tensor(join(name, k), {hd / 2});
       double sum = 0;
       for (Index i = 0; i < hd / 2; ++i)
         sum += static_cast<double>(a(i)) * static_cast<double>(b(i));
