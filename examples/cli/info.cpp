@@ -1,5 +1,6 @@
 // vitrail info: what a checkpoint is, and why it is taken for that.
 
+#include <algorithm>
 #include <cstdio>
 #include <vitrail/vitrail.hpp>
 
@@ -38,6 +39,18 @@ std::string positions(const ViTConfig& c) {
   return "none";
 }
 
+std::string adapters(const AdapterConfig& a) {
+  const auto [least, most] = std::minmax_element(a.hidden.begin(), a.hidden.end());
+  std::string text = std::string(name_of(a.input)) + ", " + std::to_string(*most) + " wide";
+  if (*least != *most) text += " at most";
+  text += ", " + std::string(name_of(a.activation));
+  if (a.norm_before) text += ", a norm before";
+  if (a.norm_after) text += ", a norm after";
+  char scale[32];
+  std::snprintf(scale, sizeof scale, "%g", a.scale);
+  return text + ", scale " + (a.stored_scale ? "in the file" : scale);
+}
+
 int info(const InfoOptions& options) {
   LoadOptions load_options = options.model.load_options();
   load_options.lenient = true;
@@ -46,9 +59,9 @@ int info(const InfoOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(options.model.model_path(), load_options);
   const ViTConfig& c = checkpoint.config;
   const auto line = [&](const char* what, const std::string& value, const char* field = "") {
-    const auto reason = checkpoint.because.find(field);
+    const std::string* reason = checkpoint.because.find(field);
     std::printf("%-16s %s%s\n", what, value.c_str(),
-                reason == checkpoint.because.end() ? "" : ("   [" + reason->second + "]").c_str());
+                reason == nullptr ? "" : ("   [" + *reason + "]").c_str());
   };
   const auto text = [](auto number) { return std::to_string(number); };
   char eps[32];
@@ -66,8 +79,10 @@ int info(const InfoOptions& options) {
   std::printf("%-16s %.2f million in %zu tensors, %.1f MiB\n", "parameters",
               static_cast<double>(elements) / 1e6, checkpoint.files.tensors.size(),
               static_cast<double>(bytes) / (1 << 20));
-  line("picture", text(c.image_height) + " x " + text(c.image_width) + ", patches of " +
-                      text(c.patch_height) + " x " + text(c.patch_width));
+  line("picture",
+       text(c.image_height) + " x " + text(c.image_width) + ", patches of " + text(c.patch_height) +
+           " x " + text(c.patch_width),
+       "size");
   line("width", text(c.embed_dim) + ", MLP " + text(c.mlp_hidden) + (c.gated_mlp ? " gated" : ""));
   line("depth", text(c.depth) + " blocks");
   line("heads", text(c.heads) + " of " + text(c.head_dim), "heads");
@@ -75,10 +90,13 @@ int info(const InfoOptions& options) {
   if (c.block == BlockKind::parallel_things)
     line("blocks", text(c.branches) + " branches side by side");
   if (c.block == BlockKind::parallel_scaling) line("blocks", "attention and MLP side by side");
+  if (c.differential_attention) line("attention", "the difference of two softmaxes");
+  if (c.attn_adapter) line("attn adapters", adapters(*c.attn_adapter), "adapters");
+  if (c.mlp_adapter) line("MLP adapters", adapters(*c.mlp_adapter), "adapters");
   if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
   if (checkpoint.swin)
     line("windows", text(checkpoint.swin->window) + " x " + text(checkpoint.swin->window));
-  line("tokens", prefix_order(c));
+  line("tokens", prefix_order(c), "tokens");
   line("positions",
        positions(c) + (c.rotary != RotaryKind::none && c.positions != PositionCoverage::none
                            ? ", and rotary on the patches"

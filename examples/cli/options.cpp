@@ -44,6 +44,7 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   if (eps >= 0) options.norm_eps = eps;
   options.group = group;
   options.overlays = overlays;
+  options.adapter_scale = adapter_scale;
   if (fidelity == "google") options.fidelity = vitrail::Fidelity::google;
   return options;
 }
@@ -96,7 +97,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
                   "Read google's npz as timm does or as flax does (tanh GELU, scipy's zoom)")
       ->check(CLI::IsMember({"google", "timm"}));
   command.add_option("--overlay", options.overlays,
-                     "A partial fine-tune laid over the checkpoint: a head, some blocks, LoRA");
+                     "A partial fine-tune laid over the checkpoint: a head, some blocks, LoRA, "
+                     "adapters");
+  command.add_option("--adapter-scale", options.adapter_scale,
+                     "Scale of adapters whose files do not tell it");
   command.add_option("--group", options.group,
                      "Which model of a PyTorch file that holds several, such as model_ema");
   command.add_option("--eps", options.eps, "The norms' eps, over what the checkpoint implies")

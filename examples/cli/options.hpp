@@ -5,6 +5,7 @@
 #include <chrono>
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 #include <vitrail/checkpoints/options.hpp>
@@ -21,6 +22,7 @@ struct ModelOptions {
   std::string position_rule;
   std::string gelu;
   double eps = -1;
+  std::optional<double> adapter_scale;
   std::string fidelity = "timm";
   std::string group;
   std::vector<std::string> overlays;

@@ -28,6 +28,7 @@ class MessagePart {
   MessagePart(std::string_view text) : text_(text) {}    // NOLINT(google-explicit-constructor)
   MessagePart(const char* text) : text_(text) {}         // NOLINT(google-explicit-constructor)
   MessagePart(const std::string& text) : text_(text) {}  // NOLINT(google-explicit-constructor)
+  MessagePart(char) = delete;  // write "x" for 'x': a char would be shown as its number
   template <std::signed_integral I>
   MessagePart(I number)
       : magnitude_(number < 0 ? 0ULL - static_cast<unsigned long long>(number)
@@ -54,15 +55,28 @@ class MessagePart {
   bool is_negative_ = false;
 };
 
+VITRAIL_NOINLINE inline std::string join_parts(std::initializer_list<MessagePart> parts) {
+  std::string text;
+  for (const MessagePart& part : parts) part.append_to(text);
+  return text;
+}
+
 [[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(
     std::string_view where, std::initializer_list<MessagePart> parts) {
   std::string message(where);
   message += ": ";
-  for (const MessagePart& part : parts) part.append_to(message);
+  message += join_parts(parts);
   throw Error(message);
 }
 
 }  // namespace detail
+
+/// Text and integers, one after the other: join("blocks.", 3, ".norm1"). Put together out of line:
+/// a chain of `+` is compiled anew, with every way it may throw, wherever it is written.
+template <class... Parts>
+[[nodiscard]] inline std::string join(const Parts&... parts) {
+  return detail::join_parts({detail::MessagePart(parts)...});
+}
 
 /// Throws Error("where: parts..."): text and integers, one after the other. Every failure of the
 /// library passes through here. The parts are joined out of line, so that a check costs its caller

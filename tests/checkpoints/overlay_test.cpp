@@ -75,6 +75,39 @@ TEST(Overlay, AHeadOfOtherClassesReplacesTheOldOne) {
   EXPECT_EQ(load_model<float>(checkpoint, options).config().classes, 3);
 }
 
+/// W (x - mean) / sqrt(variance + 1e-6) + b, as the probe computes it.
+TEST(Overlay, TheHeadOfALinearProbeIsFoldedIntoOneProduct) {
+  const fs::path folder = folder_for("probe");
+  const Tensor<float, 2> mean = filled(1, 24, 0.3F);
+  const Tensor<float, 2> variance = filled(1, 24, 2.0F);
+  const Tensor<float, 2> weight = filled(3, 24, 0.0F);
+  const Tensor<float, 2> bias = filled(1, 3, 0.5F);
+  Tensor<float, 2> squared({1, 24});  // above 0
+  for (Index d = 0; d < 24; ++d) squared(0, d) = 0.1F + variance(0, d) * variance(0, d);
+  const std::string file = (folder / "probe.safetensors").string();
+  const std::vector<NamedTensor> tensors = {
+      named("head.0.running_mean", mean), named("head.0.running_var", squared),
+      named("head.1.weight", weight), named("head.1.bias", bias)};
+  write_safetensors(file, tensors);
+  LoadOptions options;
+  options.overlays = {file};
+  const Checkpoint checkpoint = open_checkpoint(VITRAIL_GOLDEN_DIR "/timm_vit_eps", options);
+  EXPECT_EQ(checkpoint.config.classes, 3);
+  const Tensor<float, 2> W = checkpoint.files.tensors.at("head.weight").to<float, 2>();
+  const Tensor<float, 1> b = checkpoint.files.tensors.at("head.bias").to<float, 1>();
+  for (Index k = 0; k < 3; ++k) {
+    double probe = static_cast<double>(bias(0, k));
+    double folded = static_cast<double>(b(k));
+    for (Index d = 0; d < 24; ++d) {
+      const double x = 0.5 - static_cast<double>(d) / 24;
+      probe += static_cast<double>(weight(k, d)) * (x - static_cast<double>(mean(0, d))) /
+               std::sqrt(static_cast<double>(squared(0, d)) + 1e-6);
+      folded += static_cast<double>(W(k, d)) * x;
+    }
+    EXPECT_NEAR(folded, probe, 1e-5);
+  }
+}
+
 TEST(Overlay, ATensorWithoutAPlaceIsNamed) {
   const fs::path folder = folder_for("stray");
   const std::string file = (folder / "stray.safetensors").string();

@@ -63,6 +63,87 @@ TEST(Recognition, WithoutAConfigTheMessageNamesTheFlagThatHelps) {
   }
 }
 
+/// A golden's weights alone.
+fs::path bare(const std::string& twin) {
+  const fs::path folder = fs::path(testing::TempDir()) / "bare";
+  fs::create_directories(folder);
+  fs::path file = folder / (twin + ".safetensors");
+  fs::copy_file(golden / twin / "model.safetensors", file, fs::copy_options::overwrite_existing);
+  return file;
+}
+
+TEST(Recognition, RotaryPositionsAreNotLeftOutInSilence) {
+  LoadOptions options;
+  options.heads = 3;
+  for (const char* twin : {"timm_dinov3", "timm_eva02_base_subln", "timm_eva02_tiny"})
+    EXPECT_NE(message_of(bare(twin).string(), options).find("--arch"), std::string::npos) << twin;
+}
+
+TEST(Recognition, WhatTensorsTellOfAModelWithoutANameIsUsed) {
+  LoadOptions options;
+  options.heads = 3;
+  const auto config = [&](const char* twin) {
+    return open_checkpoint(bare(twin).string(), options).config;
+  };
+  EXPECT_EQ(config("timm_vit_clip_prenorm").norm_eps, 1e-5);
+  EXPECT_EQ(config("plain_aimv2").norm_eps, 1e-5);
+  EXPECT_EQ(config("timm_vit_cls").norm_eps, 1e-6);
+  EXPECT_EQ(config("timm_beit").pooling, Pooling::avg);
+  EXPECT_EQ(config("timm_vit_reg4_gap").pooling, Pooling::avg);
+  EXPECT_EQ(config("timm_vit_cls").pooling, Pooling::token);
+}
+
+TEST(Recognition, HeadsOfPublishedWidthsAreKnown) {
+  const std::pair<Index, Index> cases[] = {{192, 3},   {768, 12},  {1024, 16}, {1152, 16},
+                                           {1280, 16}, {1408, 16}, {1536, 24}, {24, 0},
+                                           {128, 0},   {800, 0}};
+  for (const auto& [D, heads] : cases) EXPECT_EQ(published_heads(D), heads) << D;
+  EXPECT_EQ(detail::clip_heads(128), 2);
+  EXPECT_EQ(detail::clip_heads(1664), 16);
+}
+
+TEST(Recognition, EverythingThatInfoShowsSaysWhereItCameFrom) {
+  for (const auto& entry : fs::directory_iterator(golden)) {
+    if (!fs::exists(entry.path() / "config.json") ||
+        !fs::exists(entry.path() / "expected.safetensors"))
+      continue;
+    if (fs::exists(entry.path() / "overlay.safetensors")) continue;
+    const Checkpoint checkpoint = open_checkpoint(entry.path().string(), {});
+    for (const char* field : {"architecture", "heads", "norm_eps", "activation", "position_rule",
+                              "pooling", "preprocess", "tokens", "size"}) {
+      const std::string* const reason = checkpoint.because.find(field);
+      EXPECT_TRUE(reason != nullptr && !reason->empty())
+          << entry.path() << " " << field;
+    }
+  }
+}
+
+/// timm and Meta average the class and the distillation token also where no head stands behind
+/// them.
+TEST(Recognition, ADistilledModelWithoutHeadsGivesTheMeanOfItsTokens) {
+  const fs::path folder = fs::path(testing::TempDir()) / "distilled_headless";
+  fs::create_directories(folder);
+  const fs::path source = golden / "timm_deit_distilled";
+  const TensorFile file = open_tensor_file((source / "model.safetensors").string());
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, view] : file)
+    if (!name.starts_with("head")) tensors.push_back({name, view});
+  write_safetensors((folder / "model.safetensors").string(), tensors);
+  fs::copy_file(source / "config.json", folder / "config.json",
+                fs::copy_options::overwrite_existing);
+  const Checkpoint checkpoint = open_checkpoint(folder.string(), {});
+  const TensorFile input = open_tensor_file((source / "input.safetensors").string());
+  const TensorFile expected = open_tensor_file((source / "expected.safetensors").string());
+  const Tensor<float, 4> pixels = input.at("pixel_values").to<float, 4>();
+  Tensor<float, 2> features({pixels.extent(0), checkpoint.config.embed_dim});
+  SerialExecutor serial;
+  Workspace workspace;
+  load_vit<float>(checkpoint, {}).forward(pixels, {.features = features}, {serial, workspace});
+  const Tensor<float, 2> wanted = expected.at("pre_logits").to<float, 2>();
+  for (std::size_t i = 0; i < wanted.flat().size(); ++i)
+    EXPECT_NEAR(features.flat()[i], wanted.flat()[i], 2e-5);
+}
+
 TEST(Recognition, TensorsOfTwoPublishersAreRefusedByBothNames) {
   const fs::path folder = fs::path(testing::TempDir()) / "two_publishers";
   fs::create_directories(folder);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: layers.sh SOURCE
-# tensor <- runtime <- ops <- nn <- models <- checkpoints; io stands on tensor alone, image on tensor and runtime.
+# tensor <- runtime <- ops <- nn <- models <- checkpoints; io stands on tensor alone, image on tensor, runtime and io.
 set -eu
 cd "$1/include/vitrail"
 status=0
@@ -16,7 +16,7 @@ allow tensor
 allow runtime tensor
 allow ops tensor runtime
 allow io tensor
-allow image tensor runtime
+allow image tensor runtime io
 allow nn tensor runtime ops
 allow models tensor runtime ops nn image
 allow checkpoints tensor runtime ops nn image io models

@@ -1,46 +1,29 @@
 """Golden folders that no publisher's code made.
 
 plain_*       a few lines of torch for variants without another golden: parallel blocks, norms after
-              the branches, AIMv2
+              the branches, AIMv2, differential attention
+ms_beit3      BEiT-3's picture branch under Microsoft's names
+fb_dino       Meta's DINO as its training saves it
+lavis_clip    BLIP-2's CLIP tower under LAVIS's names, with its resampling of positions
 big_vision*   timm_siglip_map's weights under big_vision's names, block by block and stacked; what
               timm gives for them is expected
 
 /usr/bin/python3 make_twins.py      needs torch (1.13)
 """
-import array
 import json
+import math
 import os
 import shutil
-import struct
+import sys
 
 import torch
 import torch.nn.functional as F
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from files import read, write
+
 torch.manual_seed(0)
-
-
-def write(path, tensors):
-    header, blobs, end = {}, [], 0
-    for name, tensor in tensors.items():
-        data = array.array("f", tensor.contiguous().flatten().tolist()).tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + len(data)]}
-        end += len(data)
-        blobs.append(data)
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
-def read(path):
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        data = file.read()
-    return {
-        name: torch.frombuffer(bytearray(data[slice(*entry["data_offsets"])]), dtype=torch.float32).reshape(entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
 
 
 # --- plain torch ------------------------------------------------------------------------------------
@@ -191,6 +174,223 @@ def aimv2():
     golden("plain_aimv2", "aimv2_large_patch14_224", w, forward)
 
 
+# Ye et al. 2024, as timm's vit_dwee (one branch after the other) and vit_dpwee (side by side) have it.
+def differential(name, architecture, parallel, dual):
+    w = Weights()
+    w.patches(0)
+    w["pos_embed"] = random(1, N, D)
+    w["reg_token"] = random(1, 1, D)
+    half = D // A // 2
+    for i in range(L):
+        block = f"blocks.{i}"
+        attn = block if parallel else block + ".attn"
+        if dual:
+            w[attn + ".lambda_a"], w[attn + ".lambda_b"] = random(1).squeeze(), random(1).squeeze()
+        else:
+            for part in ("q1", "k1", "q2", "k2"):
+                w[f"{attn}.lambda_{part}"] = random(half)
+        w[attn + ".sub_norm.weight"] = 1 + random(2 * half)
+        if parallel:
+            w.norm(block + ".in_norm")
+            w.linear(block + ".in_proj", M + 3 * D, D)
+            w.linear(block + ".out_proj", D, D + M)
+            w[block + ".ls.gamma"] = random(D)
+            continue
+        w.norm(block + ".norm1")
+        w.linear(block + ".attn.qkv", 3 * D, D)
+        w.norm(block + ".attn.q_norm")
+        w.norm(block + ".attn.k_norm")
+        for part in ("q_norm", "k_norm"):
+            for kind in ("weight", "bias"):
+                w[f"{block}.attn.{part}.{kind}"] = w[f"{block}.attn.{part}.{kind}"][:half].clone()
+        w.linear(block + ".attn.proj", D, D)
+        w[block + ".ls1.gamma"] = random(D)
+        w.norm(block + ".norm2")
+        w.linear(block + ".mlp.fc1", M, D)
+        w.linear(block + ".mlp.fc2", D, M)
+        w[block + ".ls2.gamma"] = random(D)
+    w.norm("fc_norm")
+    w.linear("head", K, D)
+
+    def heads(i, attn, q, k, v):
+        batch, tokens, _ = q.shape
+        q, k = (x.reshape(batch, tokens, A, 2, half) for x in (q, k))
+        if not parallel:
+            q, k = (F.layer_norm(x, (half,), w[f"{attn}.{n}.weight"], w[f"{attn}.{n}.bias"], 1e-6)
+                    for x, n in ((q, "q_norm"), (k, "k_norm")))
+        weights = (torch.einsum("bqahd,bkahd->bahqk", q, k) * half**-0.5).softmax(-1)
+        if dual:
+            one, two = w[attn + ".lambda_a"], w[attn + ".lambda_b"]
+        else:
+            one, two = ((w[f"{attn}.lambda_q{n}"] * w[f"{attn}.lambda_k{n}"]).sum() for n in (1, 2))
+        start = 0.8 - 0.6 * math.exp(-0.3 * i)
+        weights = weights[:, :, 0] - (one.exp() - two.exp() + start) * weights[:, :, 1]
+        x = torch.einsum("baqk,bkad->bqad", weights, v.reshape(batch, tokens, A, 2 * half))
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * w[attn + ".sub_norm.weight"]
+        return (x * (1 - start)).reshape(batch, tokens, D), weights
+
+    def forward(x):
+        x = w.embed(x) + w["pos_embed"]
+        x = torch.cat([w["reg_token"].expand(len(x), -1, -1), x], 1)
+        stages = {}
+        for i in range(L):
+            stages[f"hidden_states.{i}"] = x
+            block = f"blocks.{i}"
+            if parallel:
+                hidden, q, k, v = w.apply(block + ".in_proj", w.layer_norm(block + ".in_norm", x)).split([M, D, D, D], -1)
+                joined, weights = heads(i, block, q, k, v)
+                x = x + w.apply(block + ".out_proj", torch.cat([joined, F.gelu(hidden)], -1)) * w[block + ".ls.gamma"]
+                continue
+            q, k, v = w.apply(block + ".attn.qkv", w.layer_norm(block + ".norm1", x)).chunk(3, -1)
+            joined, weights = heads(i, block + ".attn", q, k, v)
+            x = x + w.apply(block + ".attn.proj", joined) * w[block + ".ls1.gamma"]
+            x = x + w.mlp(block + ".mlp", w.layer_norm(block + ".norm2", x)) * w[block + ".ls2.gamma"]
+        pooled = w.layer_norm("fc_norm", x[:, 1:].mean(1))
+        logits = w.apply("head", pooled)
+        return {**stages, "attn_last": weights, "forward_features": x, "pre_logits": pooled, "logits": logits}
+
+    golden(name, architecture, w, forward)
+
+
+# BLIP-2's CLIP tower as LAVIS files have it: a block short, `ln_vision` behind it.
+def lavis_clip():
+    w = Weights()
+    e = "visual_encoder."
+    w[e + "class_embedding"] = random(D)
+    w[e + "positional_embedding"] = random(N + 1, D)
+    w[e + "conv1.weight"] = random(D, 3, P, P) * 0.2
+    w.norm(e + "ln_pre")
+    for i in range(L):
+        block = f"{e}transformer.resblocks.{i}."
+        w.norm(block + "ln_1")
+        w.norm(block + "ln_2")
+        w[block + "attn.in_proj_weight"], w[block + "attn.in_proj_bias"] = random(3 * D, D), random(3 * D)
+        w.linear(block + "attn.out_proj", D, D)
+        w.linear(block + "mlp.c_fc", M, D)
+        w.linear(block + "mlp.c_proj", D, M)
+    w.norm("ln_vision")
+    w["query_tokens"], w["Qformer.cls.predictions.bias"] = random(1, 4, D), random(7)
+
+    def norm(name, x):
+        return F.layer_norm(x, (D,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def forward(x):
+        x = F.conv2d(x, w[e + "conv1.weight"], stride=P)
+        table, grid = w[e + "positional_embedding"], tuple(x.shape[2:])
+        if grid != (S // P, S // P):
+            patches = table[1:].reshape(1, S // P, S // P, D).permute(0, 3, 1, 2)
+            patches = F.interpolate(patches, size=grid, mode="bicubic", align_corners=True)
+            table = torch.cat([table[:1], patches.flatten(2)[0].t()])
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([w[e + "class_embedding"].expand(len(x), 1, -1), x], 1) + table
+        x = norm(e + "ln_pre", x)
+        for i in range(L):
+            block = f"{e}transformer.resblocks.{i}."
+            y = F.linear(norm(block + "ln_1", x), w[block + "attn.in_proj_weight"], w[block + "attn.in_proj_bias"])
+            q, k, v = y.reshape(len(x), -1, 3, A, D // A).permute(2, 0, 3, 1, 4)
+            y = ((q @ k.transpose(-1, -2) * (D // A) ** -0.5).softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(block + "attn.out_proj", y)
+            y = w.apply(block + "mlp.c_fc", norm(block + "ln_2", x))
+            x = x + w.apply(block + "mlp.c_proj", y * torch.sigmoid(1.702 * y))
+        return {"vit_features": x, "image_embeds": norm("ln_vision", x)}
+
+    golden("lavis_clip", None, w, forward)
+    folder = os.path.join(HERE, "lavis_clip")
+    with open(folder + "/config.json", "w") as file:
+        json.dump({"vit": {"num_heads": A, "img_size": S}}, file)
+    pixels = torch.randn(1, 3, 48, 24)
+    write(folder + "/input_48x24.safetensors", {"pixel_values": pixels})
+    write(folder + "/expected_48x24.safetensors", forward(pixels))
+
+
+# BEiT-3's picture branch under Microsoft's names, beside tensors of its text branch.
+def beit3():
+    w = Weights()
+    layers = "beit3.encoder.layers."
+    w["beit3.vision_embed.cls_token"] = random(1, 1, D)
+    w["beit3.vision_embed.mask_token"] = random(1, 1, D)
+    w["beit3.vision_embed.proj.weight"] = random(D, 3, P, P) * 0.2
+    w["beit3.vision_embed.proj.bias"] = random(D)
+    w["beit3.encoder.embed_positions.A.weight"] = random(2 + 1 + N, D)
+    w["beit3.encoder.embed_positions.B.weight"] = random(9, D)
+    w["beit3.text_embed.weight"] = random(7, D)
+    for i in range(L):
+        layer = f"{layers}{i}."
+        for branch in ("A", "B"):
+            for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                w.linear(f"{layer}self_attn.{part}.{branch}", D, D)
+            w.norm(f"{layer}self_attn.inner_attn_ln.{branch}")
+            w.norm(f"{layer}self_attn_layer_norm.{branch}")
+            w.norm(f"{layer}final_layer_norm.{branch}")
+            w.linear(f"{layer}ffn.{branch}.fc1", M, D)
+            w[f"{layer}ffn.{branch}.ffn_layernorm.weight"] = 1 + random(M)
+            w[f"{layer}ffn.{branch}.ffn_layernorm.bias"] = random(M)
+            w.linear(f"{layer}ffn.{branch}.fc2", D, M)
+    w.norm("fc_norm")
+    w.linear("head", K, D)
+
+    def norm(name, x):
+        return F.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def forward(x):
+        x = F.conv2d(x, w["beit3.vision_embed.proj.weight"], w["beit3.vision_embed.proj.bias"], stride=P)
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([w["beit3.vision_embed.cls_token"].expand(len(x), -1, -1), x], 1)
+        x = x + w["beit3.encoder.embed_positions.A.weight"][2:]
+        for i in range(L):
+            layer = f"{layers}{i}."
+            y = norm(layer + "self_attn_layer_norm.A", x)
+            q, k, v = (w.apply(f"{layer}self_attn.{n}.A", y).unflatten(-1, (A, D // A)).transpose(1, 2)
+                       for n in ("q_proj", "k_proj", "v_proj"))
+            y = ((q @ k.transpose(-1, -2) * (D // A) ** -0.5).softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(layer + "self_attn.out_proj.A", norm(layer + "self_attn.inner_attn_ln.A", y))
+            y = F.gelu(w.apply(layer + "ffn.A.fc1", norm(layer + "final_layer_norm.A", x)))
+            x = x + w.apply(layer + "ffn.A.fc2", norm(layer + "ffn.A.ffn_layernorm", y))
+        pooled = norm("fc_norm", x[:, 1:].mean(1))
+        return {"forward_features": x, "pre_logits": pooled, "logits": w.apply("head", pooled)}
+
+    golden("ms_beit3", "beit3", w, forward)
+
+
+# DINO as its training saves it, and its resampling of positions: by a scale of (n + 0.1) / N.
+def dino():
+    w = Weights()
+    w.patches(1)
+    for i in range(L):
+        block = f"blocks.{i}"
+        w.norm(block + ".norm1")
+        w.norm(block + ".norm2")
+        w.linear(block + ".attn.qkv", 3 * D, D)
+        w.linear(block + ".attn.proj", D, D)
+        w.linear(block + ".mlp.fc1", M, D)
+        w.linear(block + ".mlp.fc2", D, M)
+    w.norm("norm")
+
+    def forward(x):
+        table, grid = w["pos_embed"], [side // P for side in x.shape[2:]]
+        if grid != [S // P, S // P]:
+            patches = table[:, 1:].reshape(1, S // P, S // P, D).permute(0, 3, 1, 2)
+            scale = [(side + 0.1) / (S // P) for side in grid]
+            patches = F.interpolate(patches, scale_factor=scale, mode="bicubic")
+            table = torch.cat([table[:, :1], patches.flatten(2).transpose(1, 2)], 1)
+        x = w.embed(x)
+        x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], 1) + table
+        for i in range(L):
+            block = f"blocks.{i}"
+            x = x + w.attention(block + ".attn", w.layer_norm(block + ".norm1", x))
+            x = x + w.mlp(block + ".mlp", w.layer_norm(block + ".norm2", x))
+        x = w.layer_norm("norm", x)
+        return {"forward_features": x, "pre_logits": x[:, 0]}
+
+    head = {"head.mlp.0.weight": random(8, D), "head.last_layer.weight_g": random(5, 1)}
+    golden("fb_dino", "dino", w, forward)
+    folder = os.path.join(HERE, "fb_dino")
+    write(folder + "/model.safetensors", {**{"backbone." + k: v for k, v in w.items()}, **head})
+    pixels = torch.randn(1, 3, 48, 24)
+    write(folder + "/input_48x24.safetensors", {"pixel_values": pixels})
+    write(folder + "/expected_48x24.safetensors", forward(pixels))
+
+
 # --- big_vision's names -----------------------------------------------------------------------------
 
 
@@ -268,3 +468,8 @@ parallel_things()
 post_norm()
 aimv2()
 big_vision()
+differential("plain_differential", "vit_dwee_patch16_reg1_gap_256", parallel=False, dual=False)
+differential("plain_differential_parallel", "vit_dpwee_patch16_reg1_gap_256", parallel=True, dual=True)
+lavis_clip()
+beit3()
+dino()

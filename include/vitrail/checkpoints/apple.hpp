@@ -51,21 +51,17 @@ inline constexpr NameRule aimv2_rules[] = {
   c.architecture = "aimv2";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = options.heads > 0 ? options.heads : D % 128 == 0 ? D / 128 : 0;
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
-  checkpoint.because.set("heads", options.heads > 0 ? "asked for" : "AIMv2's heads of 128");
+  settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint,
+               [](Index D) { return D % 128 == 0 ? D / 128 : Index{0}; });
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because.set(field, "AIMv2's");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
-                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 1,
+                                             .mean = clip_mean,
+                                             .std = clip_std});
   checkpoint.because.set("preprocess", "AIMv2's");
   return checkpoint;
 }

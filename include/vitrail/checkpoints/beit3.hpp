@@ -70,22 +70,16 @@ inline constexpr NameRule beit3_rules[] = {
   c.architecture = "beit3";
   c.norm_eps = 1e-5;
   c.pooling = Pooling::avg;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = options.heads > 0 ? options.heads : D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
-  checkpoint.because.set("heads",
-                         options.heads > 0 ? "asked for" : "the published model of this width");
+  settle_heads(options, heads_in_config(checkpoint), shapes, checkpoint);
   for (const char* field : {"architecture", "norm_eps", "activation", "pooling", "position_rule"})
     checkpoint.because.set(field, "BEiT-3's, as timm reads it");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
   checkpoint.because.set("preprocess", "BEiT-3's");
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -29,12 +29,47 @@ enum class StagePart {
 };
 
 /// How a publisher's tools call one of our stages: {"forward_features", "last_hidden_state"}. `{}`
-/// and {-1}, {+1} stand for a number in our name, `*` for the rest of it. A stage may have several
-/// such names; one that has none keeps ours.
+/// and {-1}, {+1} stand for a number in our name, `*` for the rest of it; {last} is the depth. A
+/// stage may have several such names; one that has none keeps ours.
 struct StageName {
-  std::string ours;
-  std::string theirs;
+  std::string_view ours;
+  std::string_view theirs;
   StagePart part = StagePart::whole;
+};
+
+/// Where each field of a configuration came from: field -> "config.json", "timm's table", ...
+class Reasons {
+ public:
+  Reasons() = default;
+  VITRAIL_NOINLINE Reasons(
+      std::initializer_list<std::pair<std::string_view, std::string_view>> reasons) {
+    for (const auto& [field, reason] : reasons) set(field, reason);
+  }
+
+  VITRAIL_NOINLINE void set(std::string_view field, std::string_view reason) {
+    for (auto& [known, text] : reasons_) {
+      if (known == field) return void(text = reason);
+    }
+    reasons_.emplace_back(field, reason);
+  }
+  void set_if_new(std::string_view field, std::string_view reason) {
+    if (find(field) == nullptr) set(field, reason);
+  }
+  /// Nullptr when nothing is known of `field`.
+  [[nodiscard]] const std::string* find(std::string_view field) const {
+    for (const auto& [known, text] : reasons_) {
+      if (known == field) return &text;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] bool says(std::string_view field, std::string_view reason) const {
+    const std::string* const said = find(field);
+    return said != nullptr && *said == reason;
+  }
+  [[nodiscard]] bool empty() const { return reasons_.empty(); }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> reasons_;
 };
 
 struct Checkpoint {
@@ -48,8 +83,7 @@ struct Checkpoint {
   std::vector<StageName> stage_names = {};          // the ones that differ from ours
   std::vector<std::string_view> elsewhere = {};  // stages of its publisher's that other parts give
   std::vector<std::string> unused = {};  // names that belong to the format and are not needed
-  std::map<std::string, std::string> because =
-      {};  // field -> where it came from: "config.json", "timm's table", "default"
+  Reasons because = {};                  // where each field came from
 
   [[nodiscard]] const std::string& path() const { return files.tensors.path(); }
 };

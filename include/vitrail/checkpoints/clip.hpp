@@ -56,6 +56,17 @@ namespace detail {
   return NameTable(prefix, std::move(rules));
 }
 
+/// open_clip's huge, giant and bigG towers: no model of OpenAI's is as wide.
+[[nodiscard]] inline bool is_open_clip_width(Index D) {
+  return D == 1280 || D == 1408 || D == 1664;
+}
+
+/// OpenAI's loader takes heads of 64; open_clip's wide towers have 16 heads.
+[[nodiscard]] inline Index clip_heads(Index D) {
+  if (is_open_clip_width(D)) return 16;
+  return D % 64 == 0 ? D / 64 : 0;
+}
+
 /// Tensors that do not begin with `prefix` belong to the text tower and to the loss.
 inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   for (const auto& [name, view] : checkpoint.files.tensors)
@@ -128,11 +139,13 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   c.activation = Activation::quick_gelu;
   c.position_rule = PositionRule::timm;
   c.embed_dim = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = c.embed_dim % 64 == 0 ? c.embed_dim / 64 : 0;
+  c.heads = 0;
+  const bool wide = detail::is_open_clip_width(c.embed_dim);
+  if (wide) c.activation = Activation::gelu_erf;
   checkpoint.because = {{"architecture", "the tensors' names"},
                         {"norm_eps", "CLIP's"},
-                        {"heads", "heads of 64, as in every CLIP of OpenAI's"},
-                        {"activation", "OpenAI's QuickGELU: no open_clip_config.json is beside it"},
+                        {"activation", wide ? "the published model of this width"
+                                            : "OpenAI's: no open_clip_config.json is beside it"},
                         {"position_rule", "open_clip resamples so"}};
   bool image_known = false;
   if (file) image_known = detail::read_open_clip_config(*file, checkpoint);
@@ -143,12 +156,9 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
       checkpoint.because.set("heads", own->path);
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is no multiple of 64 wide; name the number of heads with --heads");
+  const bool told = c.heads > 0 || options.heads > 0;
+  settle_heads(options, c.heads, shapes, checkpoint, detail::clip_heads);
+  if (!told && !wide) checkpoint.because.set("heads", "OpenAI's loader takes heads of 64");
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   checkpoint.stage_names = {
       {"logits", "image_features"},
@@ -162,21 +172,11 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 
   const Json* recipe = file ? json_find(file->json, "preprocess_cfg") : nullptr;
   if (recipe != nullptr && json_find(*recipe, "mean") != nullptr) {
-    const auto mode = json_get_if<std::string>(*recipe, "resize_mode", file->path);
-    const Json translated = {
-        {"input_size", {3, c.image_height, c.image_width}},
-        {"crop_pct", 1.0},
-        {"crop_mode", mode.value_or("shortest") == "squash"    ? "squash"
-                      : mode.value_or("shortest") == "longest" ? "border"
-                                                               : "center"},
-        {"interpolation",
-         json_get_if<std::string>(*recipe, "interpolation", file->path).value_or("bicubic")},
-        {"mean", *json_find(*recipe, "mean")},
-        {"std", *json_find(*recipe, "std")}};
-    checkpoint.preprocess = parse_recipe(translated, file->path);
+    checkpoint.preprocess = detail::parse_open_clip(detail::RecipeJson(*recipe, file->path),
+                                                    {c.image_height, c.image_width, false});
     checkpoint.because.set("preprocess", file->path);
   } else {
-    checkpoint.preprocess = parse_recipe(Json{{"n_px", c.image_height}}, checkpoint.path());
+    checkpoint.preprocess = clip_preprocess(c.image_height, c.image_height);
     checkpoint.because.set("preprocess", "CLIP's");
   }
   return checkpoint;

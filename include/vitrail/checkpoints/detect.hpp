@@ -2,6 +2,7 @@
 #ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
 #define VITRAIL_CHECKPOINTS_DETECT_HPP
 
+#include <vitrail/checkpoints/adapters.hpp>
 #include <vitrail/checkpoints/apple.hpp>
 #include <vitrail/checkpoints/beit3.hpp>
 #include <vitrail/checkpoints/clip.hpp>
@@ -37,14 +38,34 @@ inline constexpr Publisher publishers[] = {
     {"LAVIS", is_lavis, open_lavis},
     {"lucidrains", is_lucidrains, open_lucidrains}};
 
+namespace detail {
+
+/// What every publisher's reader leaves to the end: adapters, and where the rest came from.
+[[nodiscard, gnu::cold]] inline Checkpoint completed(Checkpoint checkpoint,
+                                                     const LoadOptions& options) {
+  checkpoint = with_adapters(std::move(checkpoint), options);
+  Reasons& because = checkpoint.because;
+  for (const char* field :
+       {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
+    because.set_if_new(field, join(checkpoint.publisher, "'s default"));
+  because.set_if_new("tokens", "the tensors");
+  because.set_if_new(
+      "size", checkpoint.files.config ? checkpoint.files.config->path : "the tensors' shapes");
+  return checkpoint;
+}
+
+}  // namespace detail
+
 /// Settles everything but the weights' values for files that are open already, in memory too.
 /// Throws Error when no publisher, or more than one, recognises the tensors, and as the publisher's
 /// own reader does.
 [[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(CheckpointFiles files,
                                                            const LoadOptions& options) {
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
+  if (const auto prefix = FoldedProbe::prefix_in(files.tensors))
+    files.tensors = FoldedProbe(files.tensors, *prefix, options.limits);
   if (files.config && is_meta_deit_config(files.config->json))
-    return open_meta_deit(std::move(files), options);
+    return detail::completed(open_meta_deit(std::move(files), options), options);
   const Publisher* found = nullptr;
   std::string known;
   for (const Publisher& publisher : publishers) {
@@ -63,7 +84,7 @@ inline constexpr Publisher publishers[] = {
     fail(files.tensors.path(), files.tensors.size(), " tensors of no known Vision Transformer (",
          first, "), expected the names of ", known);
   }
-  return found->open(std::move(files), options);
+  return detail::completed(found->open(std::move(files), options), options);
 }
 
 /// The same for a folder or a file.

@@ -136,9 +136,9 @@ class FileParameters final : public Parameters<T> {
   [[nodiscard]] const NamedTensors& tensors() const { return checkpoint_.files.tensors; }
 
   [[nodiscard]] bool is_unused(std::string_view name) const {
-    for (const std::string& pattern : checkpoint_.unused) {
+    for (const std::string_view pattern : checkpoint_.unused) {
       const std::size_t star = pattern.find('*');
-      if (star == std::string::npos
+      if (star == std::string_view::npos
               ? name == pattern
               : name.size() + 1 >= pattern.size() && name.starts_with(pattern.substr(0, star)) &&
                     name.ends_with(pattern.substr(star + 1))) {
@@ -189,7 +189,7 @@ class FileParameters final : public Parameters<T> {
   const Checkpoint& checkpoint_;
   Precision precision_;
   Executor& executor_;
-  std::set<std::string> used_;
+  std::set<std::string, NameLess> used_;
 };
 
 VITRAIL_END_NAMESPACE

@@ -22,6 +22,7 @@ struct CheckpointFiles {
   std::optional<ConfigFile> config;               // config.json
   std::optional<ConfigFile> preprocessor_config;  // preprocessor_config.json
   std::optional<ConfigFile> open_clip_config;     // open_clip_config.json
+  std::optional<ConfigFile> adapter_config;       // adapter_config.json, beside an overlay too
 };
 
 namespace detail {
@@ -60,7 +61,11 @@ inline std::string find_weights(const std::filesystem::path& folder) {
   const std::filesystem::path folder =
       is_folder ? std::filesystem::path(path) : std::filesystem::path(path).parent_path();
   CheckpointFiles files{
-      open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits, torch), {}, {}, {}};
+      open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits, torch),
+      {},
+      {},
+      {},
+      {}};
   const auto read = [&](const char* name) -> std::optional<ConfigFile> {
     const std::filesystem::path file = folder / name;
     std::error_code absent;
@@ -70,6 +75,7 @@ inline std::string find_weights(const std::filesystem::path& folder) {
   files.config = read("config.json");
   files.preprocessor_config = read("preprocessor_config.json");
   files.open_clip_config = read("open_clip_config.json");
+  files.adapter_config = read("adapter_config.json");
   return files;
 }
 

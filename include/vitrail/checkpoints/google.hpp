@@ -3,7 +3,8 @@
 //
 // Facts: vit_jax/models_vit.py, models_resnet.py, checkpoint.py; big_vision/models/vit.py. eps
 // 1e-6. Run as timm runs these files (erf GELU, positions resampled bilinearly, its ResNet's eps)
-// or, with Fidelity::google, as flax does (tanh GELU, scipy's zoom).
+// or, with Fidelity::google, as flax does (tanh GELU, scipy's zoom, TensorFlow's resize of
+// pictures).
 #ifndef VITRAIL_CHECKPOINTS_GOOGLE_HPP
 #define VITRAIL_CHECKPOINTS_GOOGLE_HPP
 
@@ -196,15 +197,21 @@ inline constexpr NameRule google_rules[] = {
   apply_options(options, checkpoint);
 
   const bool google = options.fidelity == Fidelity::google;
-  const Json augreg = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", google ? "bilinear" : "bicubic"},
-                       {"crop_mode", google ? "squash" : "center"},
-                       {"crop_pct", google || c.image_height > 224 ? 1.0 : 0.9},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(augreg, checkpoint.path());
-  checkpoint.because.set("preprocess", google ? "vit_jax's, but for its resize without antialiasing"
-                                              : "as timm evaluates these files");
+  checkpoint.preprocess =
+      completed_as_timm({.height = c.image_height,
+                         .width = c.image_width,
+                         .resize = google ? ResizeMode::squash : ResizeMode::shortest_edge,
+                         .filter = google ? Filter::bilinear : Filter::bicubic,
+                         .crop_fraction = google || c.image_height > 224 ? 1.0 : 0.9,
+                         .mean = standard_mean,
+                         .std = standard_std});
+  checkpoint.because.set("preprocess", "as timm evaluates these files");
+  if (google) {
+    checkpoint.preprocess->resizer =
+        kind.big_vision ? Resizer::tensorflow_8bit : Resizer::tensorflow;
+    checkpoint.because.set("preprocess", kind.big_vision ? "big_vision's resize|value_range(-1, 1)"
+                                                         : "vit_jax's input pipeline");
+  }
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -253,14 +253,9 @@ struct HuggingFaceFile {
       checkpoint.because.set("pooling", where);
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "no config.json beside it tells the number of heads; name it with --heads");
-  infer_from_tensors(TensorShapes(tensors, checkpoint.names), checkpoint.names, image_known, c);
+  const TensorShapes shapes(tensors, checkpoint.names);
+  settle_heads(options, c.heads, shapes, checkpoint);
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (c.fc_norm && c.pooling == Pooling::token) c.pooling = Pooling::avg;  // BEiT's pooler
   if (c.representation_size > 0) checkpoint.stage_names.push_back({"pre_logits", "pooler_output"});
   apply_options(options, checkpoint);
@@ -268,19 +263,25 @@ struct HuggingFaceFile {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    Json standard = {{"image_processor_type", "ViTImageProcessor"},
-                     {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
     if (kind.family == detail::HuggingFaceFamily::dinov2) {
-      standard = {{"image_processor_type", "BitImageProcessor"},
-                  {"size", {{"shortest_edge", 256}}},
-                  {"crop_size", {{"height", 224}, {"width", 224}}},
-                  {"resample", 3},
-                  {"image_mean", {0.485, 0.456, 0.406}},
-                  {"image_std", {0.229, 0.224, 0.225}}};
+      checkpoint.preprocess = PreprocessConfig{.resize_height = 256,
+                                               .resize_width = 256,
+                                               .rounding = RoundingRule::huggingface,
+                                               .mean = imagenet_mean,
+                                               .std = imagenet_std};
+      checkpoint.because.set("preprocess", "BitImageProcessor's defaults");
+    } else {
+      checkpoint.preprocess = PreprocessConfig{.height = c.image_height,
+                                               .width = c.image_width,
+                                               .resize = ResizeMode::squash,
+                                               .resize_height = c.image_height,
+                                               .resize_width = c.image_width,
+                                               .filter = Filter::bilinear,
+                                               .rounding = RoundingRule::huggingface,
+                                               .mean = standard_mean,
+                                               .std = standard_std};
+      checkpoint.because.set("preprocess", "ViTImageProcessor's defaults");
     }
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
-    checkpoint.because.set(
-        "preprocess", join(standard["image_processor_type"].get<std::string>(), "'s defaults"));
   }
   settle_labels(file ? detail::huggingface_labels(*file) : std::vector<std::string>{},
                 file ? file->path : "", checkpoint);

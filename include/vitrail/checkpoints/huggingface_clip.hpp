@@ -74,8 +74,8 @@ namespace detail {
 [[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
                                                                                bool blip,
                                                                                bool alone) {
-  const std::string answer = c.classes > 0 ? "logits" : "pre_logits";
-  const std::string last = join("hidden_states.", c.depth);
+  const std::string_view answer = c.classes > 0 ? "logits" : "pre_logits";
+  const std::string_view last = "hidden_states.{last}";
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
   if (alone) {  // a file of the tower only, which hands its outputs out without that prefix
@@ -90,6 +90,7 @@ namespace detail {
           {normed ? "forward_features" : last, "vision_model_output.last_hidden_state"},
           {"attn_last", "vision_model_output.attentions.last"},
           {"pre_logits", "vision_model_output.pooler_output"},
+          {blip ? "forward_features" : "", "vision_last_hidden_state"},
           {answer, "get_image_features"},
           {answer, "image_features_unnormalised"},
           {answer, "image_embeds", StagePart::unit_length},
@@ -130,12 +131,10 @@ namespace detail {
                  : blip ? Activation::gelu_erf
                         : Activation::quick_gelu;
   c.position_rule = PositionRule::huggingface;
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = D == 1152 || D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;
+  c.heads = 0;
   for (const char* field : {"norm_eps", "activation", "position_rule"})
     checkpoint.because.set(field, "transformers' default");
   checkpoint.because.set("architecture", "the tensors' names");
-  checkpoint.because.set("heads", "the published model of this width");
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     const std::string& where = file->path;
@@ -160,13 +159,7 @@ namespace detail {
       image_known = true;
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "no config.json beside it tells the number of heads; name it with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   checkpoint.stage_names = detail::huggingface_clip_stages(c, blip, alone);
   apply_options(options, checkpoint);
@@ -174,12 +167,15 @@ namespace detail {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    Json standard{{"n_px", c.image_height}};
-    if (siglip) {
-      standard = {{"image_processor_type", "SiglipImageProcessor"},
-                  {"size", {{"height", c.image_height}, {"width", c.image_width}}}};
-    }
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
+    checkpoint.preprocess = siglip ? PreprocessConfig{.height = c.image_height,
+                                                      .width = c.image_width,
+                                                      .resize = ResizeMode::squash,
+                                                      .resize_height = c.image_height,
+                                                      .resize_width = c.image_width,
+                                                      .rounding = RoundingRule::huggingface,
+                                                      .mean = standard_mean,
+                                                      .std = standard_std}
+                                   : clip_preprocess(c.image_height, c.image_height);
     checkpoint.because.set("preprocess", siglip ? "SiglipImageProcessor's defaults" : "CLIP's");
   }
   return checkpoint;

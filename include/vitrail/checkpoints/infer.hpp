@@ -16,7 +16,7 @@ class TensorShapes {
   TensorShapes(const NamedTensors& tensors, const NameTable& names)
       : tensors_(tensors), names_(names) {}
 
-  [[nodiscard]] bool has(std::string_view ours) const { return count(ours) > 0; }
+  [[nodiscard]] VITRAIL_NOINLINE bool has(std::string_view ours) const { return count(ours) > 0; }
 
   /// Number of elements of all parts together, or 0 when there is no such tensor.
   [[nodiscard]] Index count(std::string_view ours) const {
@@ -37,7 +37,7 @@ class TensorShapes {
   }
 
   /// count(ours) / by; throws Error unless that is a whole number above 0.
-  [[nodiscard]] Index quotient(std::string_view ours, Index by) const {
+  [[nodiscard]] VITRAIL_NOINLINE Index quotient(std::string_view ours, Index by) const {
     const Index n = count(ours);
     if (n == 0) fail(tensors_.path(), "no tensor ", theirs(ours));
     if (by < 1 || n % by != 0) {
@@ -53,7 +53,7 @@ class TensorShapes {
   }
 
   /// The stored shape of an unjoined tensor, or nothing.
-  [[nodiscard]] const Shape* shape(std::string_view ours) const {
+  [[nodiscard]] VITRAIL_NOINLINE const Shape* shape(std::string_view ours) const {
     const auto source = names_.find(ours);
     const AnyView* view = source ? tensors_.find(source->names.front()) : nullptr;
     return view == nullptr ? nullptr : &view->shape;
@@ -87,8 +87,12 @@ namespace detail {
     c.patch_height = shape[hwio ? 0 : 2];
     c.patch_width = shape[hwio ? 1 : 3];
   } else {
-    c.channels = 3;
-    c.patch_height = c.patch_width = std::lround(std::sqrt(static_cast<double>(per_output) / 3));
+    for (const Index channels : {3, 1, 4}) {  // the first of which P is a whole number
+      c.channels = channels;
+      c.patch_height = c.patch_width =
+          std::lround(std::sqrt(static_cast<double>(per_output) / static_cast<double>(channels)));
+      if (channels * c.patch_height * c.patch_width == per_output) break;
+    }
   }
   if (c.channels < 1 || c.patch_height < 1 ||
       c.channels * c.patch_height * c.patch_width != per_output) {
@@ -230,6 +234,7 @@ inline Index square_side(Index rows) {
   c.qkv_bias = t.has(join(attn, "qkv.bias"));
   c.qk_norm = t.has(join(attn, "q_norm.weight"));
   c.attn_norm = t.has(join(attn, "norm.weight"));
+  c.differential_attention = t.has(join(attn, "sub_norm.weight"));
   c.attn_proj = t.has(join(attn, "proj.weight"));
   c.proj_bias = t.has(join(attn, "proj.bias"));
   c.mlp_norm = t.has(join(mlp, "norm.weight"));

@@ -1,29 +1,50 @@
-// The picture towers in salesforce's LAVIS and BLIP files: visual_encoder.* with timm's names.
+// The picture towers in salesforce's LAVIS and BLIP files: visual_encoder.* with timm's names, or
+// with CLIP's.
 //
-// Facts: LAVIS lavis/models/{eva_vit,clip_vit}.py, blip2_models/blip2.py; BLIP models/vit.py. eps
-// 1e-6, erf GELU, positions resampled by torch's bicubic. BLIP-2's towers have lost their last
+// Facts: LAVIS lavis/models/{eva_vit,clip_vit}.py, blip2_models/blip2.py; BLIP models/vit.py.
+// timm's names: eps 1e-6, erf GELU, positions resampled by torch's bicubic. CLIP's: eps 1e-5,
+// QuickGELU, positions resampled with align_corners=True. BLIP-2's towers have lost their last
 // block and their last norm; `ln_vision`, of eps 1e-5, stands in its place.
 #ifndef VITRAIL_CHECKPOINTS_LAVIS_HPP
 #define VITRAIL_CHECKPOINTS_LAVIS_HPP
 
+#include <vitrail/checkpoints/clip.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// What stands before the names of a LAVIS tower of CLIP's making.
+[[nodiscard]] inline std::optional<std::string> lavis_clip_prefix(const NamedTensors& tensors) {
+  for (const char* prefix : {"visual_encoder.", "module.visual_encoder."}) {
+    if (tensors.contains(prefix + std::string("conv1.weight")) &&
+        tensors.contains(prefix + std::string("transformer.resblocks.0.ln_1.weight"))) {
+      return prefix;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace detail
+
 [[nodiscard]] inline bool is_lavis(const NamedTensors& tensors) {
   const auto prefix = detail::timm_prefix(tensors);
-  return prefix && prefix->ends_with("visual_encoder.");
+  return (prefix && prefix->ends_with("visual_encoder.")) || detail::lavis_clip_prefix(tensors);
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_lavis(CheckpointFiles files,
                                                       const LoadOptions& options) {
   Checkpoint checkpoint{.files = std::move(files), .publisher = "LAVIS"};
   const NamedTensors& tensors = checkpoint.files.tensors;
-  const std::string prefix = *detail::timm_prefix(tensors);
-  checkpoint.names = detail::timm_names(tensors, prefix);
-  const bool blip2 = tensors.contains("ln_vision.weight");
+  const std::optional<std::string> clip = detail::lavis_clip_prefix(tensors);
+  const std::string prefix = clip ? *clip : *detail::timm_prefix(tensors);
+  checkpoint.names = clip ? detail::clip_names(prefix, false) : detail::timm_names(tensors, prefix);
+  const std::string outside = prefix.substr(0, prefix.size() - 15);  // without "visual_encoder."
+  const std::string last_norm = join(outside, "ln_vision.");
+  const bool blip2 = clip || tensors.contains(join(last_norm, "weight"));
   for (const auto& [name, view] : tensors) {
-    if (!name.starts_with(prefix) && !name.starts_with("ln_vision."))
+    if (!name.starts_with(prefix) && !name.starts_with(last_norm))
       checkpoint.unused.push_back(name);
   }
   ViTConfig& c = checkpoint.config;
@@ -31,19 +52,22 @@ VITRAIL_BEGIN_NAMESPACE
   c.position_rule = PositionRule::huggingface;
   c.pooling = blip2 ? Pooling::none : Pooling::token;
   if (blip2) {
-    checkpoint.names.add("norm.weight", {{"ln_vision.weight"}});
-    checkpoint.names.add("norm.bias", {{"ln_vision.bias"}});
+    checkpoint.names.add("norm.weight", {{join(last_norm, "weight")}});
+    checkpoint.names.add("norm.bias", {{join(last_norm, "bias")}});
     c.final_norm_eps = 1e-5;
     checkpoint.stage_names = {{"forward_features", "image_embeds"},
                               {"hidden_states.{}", "hidden_states.{}"}};
     checkpoint.elsewhere = {"*"};
   }
+  if (clip) {
+    c.norm_eps = 1e-5;
+    c.activation = Activation::quick_gelu;
+    c.position_rule = PositionRule::torchvision;
+  }
   for (const char* field : {"architecture", "norm_eps", "activation", "position_rule", "pooling"})
-    checkpoint.because.set(field, "LAVIS's models");
+    checkpoint.because.set(field, clip ? "LAVIS's clip_vit.py" : "LAVIS's models");
   const TensorShapes shapes(tensors, checkpoint.names);
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  c.heads = D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // EVA's giant: heads of 88
-  checkpoint.because.set("heads", "the published model of this width");
+  c.heads = 0;
   bool image_known = false;
   if (const std::optional<ConfigFile>& file = checkpoint.files.config) {
     if (const Json* vit = json_find(file->json, "vit")) {
@@ -57,22 +81,16 @@ VITRAIL_BEGIN_NAMESPACE
       }
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  if (blip2) checkpoint.stage_names.push_back({join("hidden_states.", c.depth), "vit_features"});
+  if (blip2) checkpoint.stage_names.push_back({"hidden_states.{last}", "vit_features"});
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bicubic"},
-                       {"mean", {0.48145466, 0.4578275, 0.40821073}},
-                       {"std", {0.26862954, 0.26130258, 0.27577711}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .crop_fraction = 1,
+                                             .mean = clip_mean,
+                                             .std = clip_std});
   checkpoint.because.set("preprocess", "LAVIS's BlipImageEvalProcessor");
   return checkpoint;
 }

@@ -12,6 +12,20 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// The first releases, whose layers are wrapped once more than later ones.
+inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residual_names[] = {
+    {"blocks.{}.norm1.weight", "transformer.layers.{}.0.fn.norm.weight"},
+    {"blocks.{}.norm1.bias", "transformer.layers.{}.0.fn.norm.bias"},
+    {"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.fn.to_qkv.weight"},
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.fn.to_out.0.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.fn.to_out.0.bias"},
+    {"blocks.{}.norm2.weight", "transformer.layers.{}.1.fn.norm.weight"},
+    {"blocks.{}.norm2.bias", "transformer.layers.{}.1.fn.norm.bias"},
+    {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.fn.fn.net.0.weight"},
+    {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.fn.net.0.bias"},
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.3.bias"}};
+
 /// Releases differ part by part, so each part is looked for by itself.
 [[nodiscard, gnu::cold]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
   const auto has = [&](const char* name) { return tensors.contains(name); };
@@ -35,6 +49,14 @@ namespace detail {
   } else {
     add({{"patch_embed.proj.weight", "to_patch_embedding.1.weight", flat},
          {"patch_embed.proj.bias", "to_patch_embedding.1.bias"}});
+    if (has("patch_to_embedding.weight")) {
+      rules.insert(rules.begin(), {{"patch_embed.proj.weight", "patch_to_embedding.weight", flat},
+                                   {"patch_embed.proj.bias", "patch_to_embedding.bias"}});
+    }
+  }
+  if (has("transformer.layers.0.0.fn.fn.to_qkv.weight")) {  // Residual(PreNorm(...)): until 0.7
+    for (const auto& [ours, theirs] : lucidrains_residual_names)
+      rules.insert(rules.begin(), {ours, theirs});
   }
   if (has("transformer.layers.0.0.fn.to_qkv.weight")) {
     add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
@@ -91,8 +113,10 @@ namespace detail {
 }  // namespace detail
 
 [[nodiscard]] inline bool is_lucidrains(const NamedTensors& tensors) {
-  return tensors.contains("to_patch_embedding.1.weight") &&
-         tensors.contains("transformer.layers.0.0.norm.weight");
+  return (tensors.contains("to_patch_embedding.1.weight") ||
+          tensors.contains("patch_to_embedding.weight")) &&
+         (tensors.contains("transformer.layers.0.0.norm.weight") ||
+          tensors.contains("transformer.layers.0.0.fn.norm.weight"));
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_lucidrains(CheckpointFiles files,
@@ -119,6 +143,8 @@ namespace detail {
   const Index inner =
       shapes.quotient("blocks.0.attn.qkv.weight", 3 * shapes.quotient("blocks.0.norm1.weight", 1));
   c.heads = !shapes.has("blocks.0.attn.proj.weight") ? 1 : inner % 64 == 0 ? inner / 64 : 0;
+  if (c.heads == 1 && inner != 64)
+    checkpoint.because.set("heads", "no product behind the heads: there is one");
   c.pooling = simple || !shapes.has("cls_token") ? Pooling::avg : Pooling::token;
   bool image_known = false;
   const std::optional<ConfigFile>& file = checkpoint.files.config;
@@ -152,13 +178,13 @@ namespace detail {
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   c.pool_includes_prefix = c.pooling == Pooling::avg;
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"crop_mode", "squash"},
-                       {"crop_pct", 1.0},
-                       {"interpolation", "bilinear"},
-                       {"mean", {0.5, 0.5, 0.5}},
-                       {"std", {0.5, 0.5, 0.5}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .resize = ResizeMode::squash,
+                                             .filter = Filter::bilinear,
+                                             .crop_fraction = 1,
+                                             .mean = standard_mean,
+                                             .std = standard_std});
   checkpoint.because.set("preprocess", "a guess: vit-pytorch leaves it to its users");
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -23,32 +23,30 @@ VITRAIL_BEGIN_NAMESPACE
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta DeiT"};
   const ConfigFile& file = *checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
+  c.heads = 0;
   const bool image_known = detail::read_timm_config(file, checkpoint);
   c.architecture = json_get_if<std::string>(file.json, "architecture", file.path).value_or("deit");
+  checkpoint.because.set("architecture", file.path);
   const Json* args = json_find(file.json, "model_args");
   if (args != nullptr)
     c.norm_eps = json_get_if<double>(*args, "layernorm_eps", file.path).value_or(c.norm_eps);
-  if (options.heads > 0) c.heads = options.heads;
   const bool is_deit3 = checkpoint.files.tensors.contains("blocks.0.gamma_1");
-  if (is_deit3) {
-    checkpoint.names = NameTable("", {{"blocks.{}.ls1.gamma", "blocks.{}.gamma_1"},
-                                      {"blocks.{}.ls2.gamma", "blocks.{}.gamma_2"},
-                                      {"*", "*"}});
-    c.positions = PositionCoverage::patches;
-  }
-  infer_from_tensors(TensorShapes(checkpoint.files.tensors, checkpoint.names), checkpoint.names,
-                     image_known, c);
+  checkpoint.names = detail::timm_names(checkpoint.files.tensors, "");
+  if (is_deit3) c.positions = PositionCoverage::patches;
+  const TensorShapes shapes(checkpoint.files.tensors, checkpoint.names);
+  settle_heads(options, c.heads, shapes, checkpoint);
+  infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  if (c.distillation_token && !c.distilled_head) c.pooling = Pooling::class_and_distillation;
   c.position_rule = PositionRule::huggingface;
   checkpoint.because.set("position_rule", "DeiT's --finetune resamples so");
   if (c.distilled_head)
     checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, c.image_height, c.image_width}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.9},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, file.path);
+  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                             .width = c.image_width,
+                                             .crop_fraction = 0.9,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
   checkpoint.because.set("preprocess", "DeiT's evaluation");
   settle_labels({}, "", checkpoint);
   return checkpoint;
@@ -135,6 +133,11 @@ namespace detail {
   if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);
 
+  if (tensors.contains(join(prefix, "rope_embed.periods"))) {
+    fail(checkpoint.path(),
+         "holds DINOv3 as Meta ships it, which this version does not run; expected timm's or "
+         "Hugging Face's file of these weights");
+  }
   ViTConfig& c = checkpoint.config;
   c.architecture = dinov2 ? "dinov2" : mae ? "mae" : dino ? "dino" : "ijepa";
   if (registers) c.positions = PositionCoverage::class_and_patches;
@@ -159,16 +162,7 @@ namespace detail {
     }
   }
   const TensorShapes shapes(tensors, checkpoint.names);
-  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  } else if (c.heads == 0) {
-    c.heads = D == 1280 || D == 1408 ? 16 : D % 64 == 0 ? D / 64 : 0;  // huge and giant: 80 and 88
-    checkpoint.because.set("heads", "the published model of this width");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(), "is as wide as no published model; name the heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (!c.class_token) c.pooling = Pooling::avg;
   checkpoint.stage_names = {{"pre_logits", "embedding"},
@@ -180,12 +174,11 @@ namespace detail {
                             {"hidden_states.{}", "hidden_states.{}"}};
   if (!dinov2) checkpoint.stage_names.clear();
   apply_options(options, checkpoint);
-  const Json recipe = {{"input_size", {3, 224, 224}},
-                       {"interpolation", "bicubic"},
-                       {"crop_pct", 0.875},
-                       {"mean", {0.485, 0.456, 0.406}},
-                       {"std", {0.229, 0.224, 0.225}}};
-  checkpoint.preprocess = parse_recipe(recipe, checkpoint.path());
+  checkpoint.preprocess = completed_as_timm({.height = 224,
+                                             .width = 224,
+                                             .crop_fraction = 0.875,
+                                             .mean = imagenet_mean,
+                                             .std = imagenet_std});
   checkpoint.because.set("preprocess", own);
   settle_labels({}, "", checkpoint);
   return checkpoint;

@@ -153,7 +153,7 @@ class NameTable {
   std::string prefix_;
   std::vector<NameRule> rules_;
   std::vector<std::shared_ptr<const std::string>> made_;  // what rules_ refers to beside literals
-  std::map<std::string, TensorSource, std::less<>> single_;
+  std::map<std::string, TensorSource, NameLess> single_;
 };
 
 VITRAIL_END_NAMESPACE

@@ -26,6 +26,7 @@ struct LoadOptions {
   std::optional<PositionRule> position_rule = {};
   std::optional<Activation> activation = {};
   std::optional<double> norm_eps = {};
+  std::optional<double> adapter_scale = {};  // of adapters whose files do not hold it
   bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file
   std::vector<std::string> overlays = {};  // files of partial fine-tunes, the last on top
   std::string group = {};  // of a PyTorch file with several models: "model_ema"; see TorchOptions

@@ -3,6 +3,7 @@
 //   a tensor of a name that the checkpoint has   replaces it: a head, the last blocks, biases
 //   a tensor of a new name                       is added: a head for a backbone without one
 //   X.lora_A.weight (r, K), X.lora_B.weight (N, r)   X.weight += alpha / r * B A   (Hu et al. 2021)
+//   tensors of an adapter                        are added; adapters.hpp makes branches of them
 //
 // PEFT's prefix "base_model.model." and its "modules_to_save" are taken off the names; alpha comes
 // from the adapter_config.json beside the file, else it is r.
@@ -25,7 +26,7 @@ class OverlaidTensors : public NamedTensors {
     keep_all_of(base);
     keep_all_of(over);
     for (const auto& [key, value] : base.metadata()) set_metadata(key, value);
-    std::map<std::string, AnyView> table(base.begin(), base.end());
+    std::map<std::string, AnyView, NameLess> table(base.begin(), base.end());
     for (const auto& [name, view] : over) {
       const std::string plain = base_name(name);
       if (plain.ends_with(".lora_A.weight")) {
@@ -36,6 +37,8 @@ class OverlaidTensors : public NamedTensors {
       }
     }
     for (const auto& [name, view] : table) add(name, view, limits);
+    for (const auto& [name, reason] : base.unreadable())
+      if (!table.contains(name)) add_unreadable(name, reason, limits);
   }
 
  private:
@@ -123,8 +126,10 @@ class OverlaidTensors : public NamedTensors {
   if (std::filesystem::is_directory(file, error)) {
     const bool peft = std::filesystem::is_regular_file(file / "adapter_model.safetensors");
     const bool torch = std::filesystem::is_regular_file(file / "adapter_model.bin");
+    const bool hub = std::filesystem::is_regular_file(file / "pytorch_adapter.bin");
     file = peft    ? file / "adapter_model.safetensors"
            : torch ? file / "adapter_model.bin"
+           : hub   ? file / "pytorch_adapter.bin"
                    : std::filesystem::path(detail::find_weights(file));
   }
   const TensorFile over = open_tensor_file(file.string(), limits);
@@ -133,6 +138,7 @@ class OverlaidTensors : public NamedTensors {
   if (std::filesystem::is_regular_file(beside))
     config = ConfigFile{beside.string(), read_json(beside.string(), limits)};
   files.tensors = OverlaidTensors(files.tensors, over, config ? &*config : nullptr, limits);
+  if (config) files.adapter_config = std::move(config);
 }
 
 VITRAIL_END_NAMESPACE

@@ -35,42 +35,104 @@ VITRAIL_BEGIN_NAMESPACE
        "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
 }
 
-/// Sets image_height and image_width from `value`: a number or [height, width].
+/// Sets image_height and image_width. Throws Error when they are more than a picture may be.
+inline void set_image_size(Index height, Index width, std::string_view key, std::string_view where,
+                           ViTConfig& c) {
+  constexpr Index most_pixels = PreprocessConfig{}.max_pixels;
+  if (height < 1 || width < 1 || height > most_pixels / width) {
+    fail(where, "'", key, "' is ", height, " x ", width, ", expected between 1 and ", most_pixels,
+         " pixels in all");
+  }
+  c.image_height = height;
+  c.image_width = width;
+}
+
+/// The same from `value`: a number or [height, width].
 inline void set_image_size(const Json& value, std::string_view key, std::string_view where,
                            ViTConfig& c) {
-  if (value.is_array()) {
-    const auto size = json_as<std::vector<Index>>(value, key, where);
-    if (size.size() != 2) fail(where, "'", key, "' has ", size.size(), " numbers, expected 2");
-    c.image_height = size[0];
-    c.image_width = size[1];
-  } else {
-    c.image_height = c.image_width = json_as<Index>(value, key, where);
+  if (!value.is_array()) {
+    const auto side = json_as<Index>(value, key, where);
+    return set_image_size(side, side, key, where, c);
   }
-  constexpr Index most_pixels = PreprocessConfig{}.max_pixels;
-  if (c.image_height < 1 || c.image_width < 1 || c.image_height > most_pixels / c.image_width) {
-    fail(where, "'", key, "' is ", c.image_height, " x ", c.image_width,
-         ", expected between 1 and ", most_pixels, " pixels in all");
-  }
+  const auto size = json_as<std::vector<Index>>(value, key, where);
+  if (size.size() != 2) fail(where, "'", key, "' has ", size.size(), " numbers, expected 2");
+  set_image_size(size[0], size[1], key, where, c);
 }
+
+namespace detail {
+
+/// Whether two configurations have the same tensors and the same picture.
+[[nodiscard]] inline bool same_shape(const ViTConfig& a, const ViTConfig& b) {
+  return a.embed_dim == b.embed_dim && a.depth == b.depth && a.patch_height == b.patch_height &&
+         a.patch_width == b.patch_width && a.mlp_hidden == b.mlp_hidden &&
+         a.class_token == b.class_token && a.distillation_token == b.distillation_token &&
+         a.register_tokens == b.register_tokens && a.positions == b.positions &&
+         a.image_height == b.image_height && a.image_width == b.image_width &&
+         a.pre_norm == b.pre_norm && a.qkv_bias == b.qkv_bias && a.qk_norm == b.qk_norm &&
+         a.layer_scale == b.layer_scale && a.norm == b.norm && a.gated_mlp == b.gated_mlp &&
+         a.attn_norm == b.attn_norm && a.mlp_norm == b.mlp_norm && a.fc_norm == b.fc_norm &&
+         a.final_norm == b.final_norm && a.relative_positions == b.relative_positions &&
+         a.patch_norm == b.patch_norm && a.stem.has_value() == b.stem.has_value() &&
+         (a.pooling == Pooling::map) == (b.pooling == Pooling::map) &&
+         (a.block == BlockKind::parallel_things) == (b.block == BlockKind::parallel_things) &&
+         (a.block == BlockKind::parallel_scaling) == (b.block == BlockKind::parallel_scaling) &&
+         a.differential_attention == b.differential_attention;
+}
+
+}  // namespace detail
 
 /// The published architectures that these tensors fit exactly.
 [[nodiscard]] inline std::vector<const Preset*> presets_that_fit(const ViTConfig& c) {
   std::vector<const Preset*> fitting;
   for (const Preset& preset : presets) {
-    if (!missing_capability(preset).empty()) continue;
     const ViTConfig p = make_config(preset, preset.name);
-    const auto shape = [](const ViTConfig& x) {
-      return std::tuple(x.embed_dim, x.depth, x.patch_height, x.patch_width, x.mlp_hidden,
-                        x.class_token, x.distillation_token, x.register_tokens, x.positions,
-                        x.image_height, x.image_width, x.pre_norm, x.qkv_bias, x.qk_norm,
-                        x.layer_scale, x.norm, x.gated_mlp, x.attn_norm, x.mlp_norm, x.fc_norm,
-                        x.final_norm, x.relative_positions, x.patch_norm, x.stem.has_value(),
-                        x.pooling == Pooling::map, x.block == BlockKind::parallel_things,
-                        x.block == BlockKind::parallel_scaling);
-    };
-    if (shape(p) == shape(c)) fitting.push_back(&preset);
+    if (detail::same_shape(p, c)) fitting.push_back(&preset);
   }
   return fitting;
+}
+
+/// The heads of the published models D wide: of 64 columns, but 16 in the widest. 0: none is.
+[[nodiscard]] inline Index published_heads(Index D) {
+  for (const Index wide : {1152, 1280, 1408, 1664})
+    if (D == wide) return 16;
+  for (const Index plain : {192, 256, 320, 384, 512, 640, 768, 896, 1024, 1536})
+    if (D == plain) return D / 64;
+  return 0;
+}
+
+/// Heads: those asked for, else those that a config told (`told`, 0: none did), else those of the
+/// published model of this width. Throws Error that names the flag when there is none.
+inline void settle_heads(const LoadOptions& options, Index told, const TensorShapes& shapes,
+                         Checkpoint& checkpoint, Index (*by_width)(Index D) = published_heads) {
+  ViTConfig& c = checkpoint.config;
+  c.heads = told;
+  if (options.heads > 0) {
+    c.heads = options.heads;
+    checkpoint.because.set("heads", "asked for");
+  } else if (told == 0) {
+    const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+    c.heads = by_width(D);
+    checkpoint.because.set("heads", "the published model of this width");
+    if (c.heads == 0)
+      fail(checkpoint.path(), "is ", D,
+           " wide, as no published model is, and no config beside it "
+           "tells the number of heads; name it with --heads");
+  }
+}
+
+/// The number of heads in config.json, at its top or among the model's arguments; 0: none is told.
+[[nodiscard]] inline Index heads_in_config(Checkpoint& checkpoint) {
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  if (!file) return 0;
+  const Json* args = json_find(file->json, "model_args");
+  for (const Json* holder : {args, &file->json}) {
+    for (const char* key : {"num_heads", "num_attention_heads"}) {
+      if (holder == nullptr || json_find(*holder, key) == nullptr) continue;
+      checkpoint.because.set("heads", file->path);
+      return json_get<Index>(*holder, key, file->path);
+    }
+  }
+  return 0;
 }
 
 /// Applies what the user asked for over what the checkpoint says, and notes it.

@@ -90,21 +90,25 @@ namespace detail {
 
 /// The publisher's name by one rule, or "" when the rule is not about `ours`. {-1} of stage 0
 /// gives "" too.
-[[nodiscard]] inline std::string renamed_stage(const StageName& rule, std::string_view ours) {
+[[nodiscard]] inline std::string renamed_stage(const StageName& rule, std::string_view ours,
+                                               Index depth) {
   if (rule.ours.ends_with('*')) {
     const std::size_t stem = rule.ours.size() - 1;
-    if (!ours.starts_with(std::string_view(rule.ours).substr(0, stem))) return "";
-    return rule.theirs.substr(0, rule.theirs.size() - 1) + std::string(ours.substr(stem));
+    if (!ours.starts_with(rule.ours.substr(0, stem))) return "";
+    return join(rule.theirs.substr(0, rule.theirs.size() - 1), ours.substr(stem));
+  }
+  if (const std::size_t last = rule.ours.find("{last}"); last != std::string_view::npos) {
+    return std::string(join(rule.ours.substr(0, last), depth) == ours ? rule.theirs : "");
   }
   const std::size_t at = rule.ours.find("{}");
-  if (at == std::string::npos) return rule.ours == ours ? rule.theirs : std::string();
-  const std::string stem = rule.ours.substr(0, at);
+  if (at == std::string_view::npos) return std::string(rule.ours == ours ? rule.theirs : "");
+  const std::string_view stem = rule.ours.substr(0, at);
   const std::string_view number = ours.starts_with(stem) ? ours.substr(at) : std::string_view();
   if (number.empty() || number.size() > 6 ||
       number.find_first_not_of("0123456789") != std::string_view::npos) {
     return "";
   }
-  std::string theirs = rule.theirs;
+  std::string theirs(rule.theirs);
   const int value = std::stoi(std::string(number));
   if (const auto same = theirs.find("{}"); same != std::string::npos)
     return theirs.replace(same, 2, number);
@@ -124,7 +128,7 @@ namespace detail {
   for (const auto& [ours, tensor] : trace.stages()) {
     bool known = false;
     for (const StageName& rule : checkpoint.stage_names) {
-      std::string name = detail::renamed_stage(rule, ours);
+      std::string name = detail::renamed_stage(rule, ours, checkpoint.config.depth);
       if (name.empty()) continue;
       known = true;
       stages.push_back({std::move(name), detail::part_of(tensor, rule.part, checkpoint.config)});

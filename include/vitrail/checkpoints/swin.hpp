@@ -213,15 +213,15 @@ struct SwinFile {
     }
   }
   apply_options(options, checkpoint);
+  if (!checkpoint.files.config && swin.window == 12) c.image_height = c.image_width = 384;
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    const Json standard = {{"input_size", {3, c.image_height, c.image_width}},
-                           {"interpolation", "bicubic"},
-                           {"crop_pct", c.image_height > 224 ? 1.0 : 0.875},
-                           {"mean", {0.485, 0.456, 0.406}},
-                           {"std", {0.229, 0.224, 0.225}}};
-    checkpoint.preprocess = parse_recipe(standard, checkpoint.path());
+    checkpoint.preprocess = completed_as_timm({.height = c.image_height,
+                                               .width = c.image_width,
+                                               .crop_fraction = c.image_height > 224 ? 1.0 : 0.875,
+                                               .mean = imagenet_mean,
+                                               .std = imagenet_std});
     checkpoint.because.set("preprocess", "Swin's evaluation");
   }
   const std::optional<ConfigFile>& file = checkpoint.files.config;

@@ -7,6 +7,7 @@
 #ifndef VITRAIL_CHECKPOINTS_TIMM_HPP
 #define VITRAIL_CHECKPOINTS_TIMM_HPP
 
+#include <vitrail/checkpoints/rewritten.hpp>
 #include <vitrail/checkpoints/settle.hpp>
 #include <vitrail/checkpoints/timm_weights.hpp>
 
@@ -34,7 +35,7 @@ namespace detail {
       cfg != nullptr && json_find(*cfg, "input_size")) {
     const auto size = json_get<std::vector<Index>>(*cfg, "input_size", where);
     if (size.size() != 3) fail(where, "'input_size' has ", size.size(), " numbers, expected 3");
-    set_image_size(Json{size[1], size[2]}, "input_size", where, c);
+    set_image_size(size[1], size[2], "input_size", where, c);
     image_known = true;
   }
   if (const auto pool = json_get_if<std::string>(file.json, "global_pool", where)) {
@@ -65,6 +66,11 @@ namespace detail {
     const auto shape = json_as<std::vector<Index>>(*grid, "ref_feat_shape", where);
     if (!shape.empty()) c.rotary_reference = shape.front();
   }
+  if (const auto rotary = json_get_if<bool>(*args, "use_rot_pos_emb", where)) {
+    const bool dinov3 =
+        json_get_if<std::string>(*args, "rope_type", where).value_or("cat") == "dinov3";
+    c.rotary = !*rotary ? RotaryKind::none : dinov3 ? RotaryKind::dinov3 : RotaryKind::eva;
+  }
   if (const auto dynamic = json_get_if<bool>(*args, "dynamic_img_size", where))
     c.patches_keep_grid = *dynamic;
   if (const auto pad = json_get_if<bool>(*args, "dynamic_img_pad", where)) c.pad_to_patch = *pad;
@@ -84,9 +90,6 @@ namespace detail {
   if (preset == nullptr) {
     fail(where, "unknown architecture '", bare,
          "', expected one of timm's, such as vit_base_patch16_224");
-  }
-  if (const std::string_view lack = missing_capability(*preset); !lack.empty()) {
-    fail(where, bare, " needs ", lack, ", which this version does not run");
   }
   return *preset;
 }
@@ -110,29 +113,27 @@ namespace detail {
 }
 
 /// Preprocessing of the published weights "architecture.tag" (or of the architecture's first tag).
-[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name,
-                                                                     std::string_view where) {
+[[nodiscard]] inline std::optional<PreprocessConfig> timm_preprocess(std::string_view name) {
   const TimmWeights* weights = find_timm_weights(name);
   if (weights == nullptr) return std::nullopt;
-  const auto three = [](double a, double b, double c) { return Json{a, b, c}; };
-  Json recipe = {
-      {"input_size", {3, weights->image, weights->image}},
-      {"crop_pct", weights->crop_pct},
-      {"crop_mode", weights->departures.starts_with("squash") ? "squash" : "center"},
-      {"interpolation", weights->departures.ends_with("bilinear") ? "bilinear" : "bicubic"},
-      {"mean", three(0.5, 0.5, 0.5)},
-      {"std", three(0.5, 0.5, 0.5)}};
+  PreprocessConfig config{.height = weights->image,
+                          .width = weights->image,
+                          .crop_fraction = weights->crop_pct,
+                          .mean = standard_mean,
+                          .std = standard_std};
+  if (weights->departures.starts_with("squash")) config.resize = ResizeMode::squash;
+  if (weights->departures.ends_with("bilinear")) config.filter = Filter::bilinear;
   if (weights->mean_std == "imagenet") {
-    recipe["mean"] = three(0.485, 0.456, 0.406);
-    recipe["std"] = three(0.229, 0.224, 0.225);
+    config.mean = imagenet_mean;
+    config.std = imagenet_std;
   } else if (weights->mean_std == "clip") {
-    recipe["mean"] = three(0.48145466, 0.4578275, 0.40821073);
-    recipe["std"] = three(0.26862954, 0.26130258, 0.27577711);
+    config.mean = clip_mean;
+    config.std = clip_std;
   } else if (weights->mean_std == "zero_one") {
-    recipe["mean"] = three(0, 0, 0);
-    recipe["std"] = three(1, 1, 1);
+    config.mean = {0, 0, 0};
+    config.std = {1, 1, 1};
   }
-  return parse_recipe(recipe, where);
+  return completed_as_timm(config);
 }
 
 inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& file) {
@@ -182,6 +183,11 @@ struct TimmDialect {
           {"blocks.0.attn.inner_attn_ln.weight",
            {{"blocks.{}.attn.norm.weight", "~blocks.{}.attn.inner_attn_ln.weight"},
             {"blocks.{}.attn.norm.bias", "~blocks.{}.attn.inner_attn_ln.bias"}}},
+          {"blocks.0.fc1.weight",  // AdaptFormer
+           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.fc1.weight"},
+            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.fc1.bias"},
+            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.fc2.weight"},
+            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.fc2.bias"}}},
           {"register_tokens", {{"reg_token", "~register_tokens"}}},
           {"storage_tokens", {{"reg_token", "~storage_tokens"}}}};
 }
@@ -199,6 +205,13 @@ struct TimmDialect {
        {"blocks.{}.attn.q_norm.bias", "~blocks.{}.q_norm.bias"},
        {"blocks.{}.attn.k_norm.weight", "~blocks.{}.k_norm.weight"},
        {"blocks.{}.attn.k_norm.bias", "~blocks.{}.k_norm.bias"},
+       {"blocks.{}.attn.sub_norm.weight", "~blocks.{}.sub_norm.weight"},
+       {"blocks.{}.attn.lambda_a", "~blocks.{}.lambda_a"},
+       {"blocks.{}.attn.lambda_b", "~blocks.{}.lambda_b"},
+       {"blocks.{}.attn.lambda_q1", "~blocks.{}.lambda_q1"},
+       {"blocks.{}.attn.lambda_k1", "~blocks.{}.lambda_k1"},
+       {"blocks.{}.attn.lambda_q2", "~blocks.{}.lambda_q2"},
+       {"blocks.{}.attn.lambda_k2", "~blocks.{}.lambda_k2"},
        {"blocks.{}.attn.proj.weight", "~blocks.{}.attn_out_proj.weight"},
        {"blocks.{}.attn.proj.bias", "~blocks.{}.attn_out_proj.bias"},
        {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp_out_proj.weight"},
@@ -252,6 +265,30 @@ struct TimmDialect {
   return std::nullopt;
 }
 
+/// What the tensors of a model without a name tell about eps, and whether they leave too much open.
+[[gnu::cold]] inline void settle_unnamed(const TensorShapes& shapes, Checkpoint& checkpoint) {
+  ViTConfig& c = checkpoint.config;
+  const auto eps = [&](const char* because) {
+    c.norm_eps = 1e-5;
+    checkpoint.because.set("norm_eps", because);
+  };
+  if (shapes.has("norm_pre.weight")) eps("the norm before the blocks, as in CLIP");
+  if (shapes.has("patch_embed.norm.weight")) eps("the norm of the patches, as in AIMv2");
+  const bool relative = shapes.has("rel_pos_bias.relative_position_bias_table") ||
+                        shapes.has("blocks.0.attn.relative_position_bias_table");
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  const std::string block = join(checkpoint.names.prefix(), "blocks.0.");
+  const bool gated =
+      shapes.count("blocks.0.mlp.fc1.weight") == 2 * shapes.count("blocks.0.mlp.fc2.weight");
+  const bool eva02 = gated && (tensors.contains(join(block, "attn.k_proj.weight")) ||
+                               tensors.contains(join(block, "attn.q_bias")));
+  if ((!shapes.has("pos_embed") && !relative) || eva02) {
+    fail(checkpoint.path(),
+         "may have rotary positions (EVA-02, DINOv3), which tensors do not show; name the "
+         "architecture with --arch");
+  }
+}
+
 /// Tensors outside of `prefix` belong to other parts of the file: text towers, decoders.
 inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint) {
   if (prefix.empty()) return;
@@ -272,8 +309,13 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
+  if (checkpoint.files.tensors.contains(join(prefix, "blocks.0.out_proj.weight"))) {
+    checkpoint.files.tensors =
+        SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
+  }
   checkpoint.names = detail::timm_names(checkpoint.files.tensors, prefix);
-  checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "rope.*"), "visual.head.*"};
+  checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "rope.*"),      "*.rope.freqs_cos",
+                       "*.rope.freqs_sin",         "*.relative_position_index", "visual.head.*"};
   detail::leave_other_parts(prefix, checkpoint);
   if (checkpoint.files.tensors.contains("visual.head.proj.weight"))  // open_clip's projection
     checkpoint.names.add("head.weight", {{"visual.head.proj.weight"}});
@@ -314,6 +356,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     c.heads = options.heads;
     checkpoint.because.set("heads", "asked for");
   }
+  if (architecture.empty()) detail::settle_unnamed(shapes, checkpoint);
   image_known = image_known || !architecture.empty();
   try {
     infer_from_tensors(shapes, checkpoint.names, image_known, c);
@@ -322,7 +365,14 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     infer_from_tensors(shapes, checkpoint.names, false,
                        c);  // weights of the architecture at another size
   }
-  if (c.pooling == Pooling::token && !c.class_token) c.pooling = Pooling::avg;
+  const bool told = file && checkpoint.because.says("pooling", file->path);
+  if (c.pooling == Pooling::token && (!c.class_token || (c.fc_norm && !c.final_norm && !told))) {
+    c.pooling = Pooling::avg;  // the mean is what a norm behind the pooling alone is made for
+    checkpoint.because.set(
+        "pooling", c.class_token ? "the norm behind the pooling" : "there is no class token");
+  }
+  if (c.distillation_token && !c.distilled_head && c.pooling == Pooling::token)
+    c.pooling = Pooling::class_and_distillation;
   if (c.classes == 0)  // timm's Identity in the place of a classifier
     checkpoint.stage_names = {{"pre_logits", "pre_logits"}, {"pre_logits", "logits"}};
   c.position_rule = PositionRule::timm;
@@ -332,7 +382,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (file && json_find(file->json, "pretrained_cfg") != nullptr)
     settle_preprocess(file, &file->json, checkpoint);
   if (!checkpoint.preprocess && !architecture.empty()) {
-    checkpoint.preprocess = detail::timm_preprocess(architecture, checkpoint.path());
+    checkpoint.preprocess = detail::timm_preprocess(architecture);
     checkpoint.because.set("preprocess", join("timm's table for ", architecture));
   }
   settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);

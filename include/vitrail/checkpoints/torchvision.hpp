@@ -58,14 +58,17 @@ namespace detail {
 
 /// The published recipes: V1 weights at 224 are resized to 256 (vit_l_16 to 242) bilinearly, SWAG
 /// weights bicubically to their own size.
-[[nodiscard]] inline Json torchvision_recipe(const ViTConfig& c) {
+[[nodiscard]] inline PreprocessConfig torchvision_preprocess(const ViTConfig& c) {
   const bool swag = c.image_height != 224;
   const bool large16 = c.embed_dim == 1024 && c.patch_height == 16;
-  return {{"crop_size", c.image_height},
-          {"resize_size", swag      ? c.image_height
-                          : large16 ? 242
-                                    : 256},
-          {"interpolation", swag ? "bicubic" : "bilinear"}};
+  const Index resize = swag ? c.image_height : large16 ? 242 : 256;
+  return {.height = c.image_height,
+          .width = c.image_height,
+          .resize_height = resize,
+          .resize_width = resize,
+          .filter = swag ? Filter::bicubic : Filter::bilinear,
+          .mean = imagenet_mean,
+          .std = imagenet_std};
 }
 
 }  // namespace detail
@@ -94,8 +97,7 @@ namespace detail {
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   const Json* args = file ? json_find(file->json, "model_args") : nullptr;
   bool image_known = false;
-  c.heads = detail::torchvision_heads(shapes.quotient("blocks.0.norm1.weight", 1));
-  checkpoint.because.set("heads", "the published model of this width");
+  c.heads = 0;
   if (args != nullptr) {
     c.heads = json_get<Index>(*args, "num_heads", file->path);
     checkpoint.because.set("heads", file->path);
@@ -104,19 +106,13 @@ namespace detail {
       image_known = true;
     }
   }
-  if (options.heads > 0) {
-    c.heads = options.heads;
-    checkpoint.because.set("heads", "asked for");
-  }
-  if (c.heads == 0)
-    fail(checkpoint.path(),
-         "is as wide as no published model; name the number of heads with --heads");
+  settle_heads(options, c.heads, shapes, checkpoint, detail::torchvision_heads);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   apply_options(options, checkpoint);
 
   settle_preprocess(file, file ? json_find(file->json, "transforms") : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    checkpoint.preprocess = parse_recipe(detail::torchvision_recipe(c), checkpoint.path());
+    checkpoint.preprocess = detail::torchvision_preprocess(c);
     checkpoint.because.set("preprocess", "torchvision's presets");
   }
   settle_labels({}, "", checkpoint);

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <sstream>
 #include <vitrail/image/resize.hpp>
+#include <vitrail/image/resize_tensorflow.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -26,12 +27,20 @@ enum class ResizeMode {
   squash          // to exactly (resize_height, resize_width)
 };
 
+/// Who resizes.
+enum class Resizer {
+  pillow,           // 8 bits, antialiased
+  tensorflow,       // f32, bilinear, not antialiased: vit_jax; for ResizeMode::squash only
+  tensorflow_8bit,  // the same, then truncated to 8 bits: big_vision
+};
+
 struct PreprocessConfig {
   Index height = 224;  // of the result; 0: as high as the resized picture
   Index width = 224;   // both or neither are 0
   ResizeMode resize = ResizeMode::shortest_edge;
   Index resize_height = 224;
   Index resize_width = 224;
+  Resizer resizer = Resizer::pillow;
   Filter filter = Filter::bicubic;
   RoundingRule rounding = RoundingRule::torchvision;
   double crop_fraction = 0;  // timm's crop_pct: resize = floor(size / crop_fraction); 0: not given
@@ -49,6 +58,8 @@ struct PreprocessConfig {
 
 inline constexpr std::array<float, 3> imagenet_mean = {0.485F, 0.456F, 0.406F};
 inline constexpr std::array<float, 3> imagenet_std = {0.229F, 0.224F, 0.225F};
+inline constexpr std::array<float, 3> standard_mean = {0.5F, 0.5F, 0.5F};
+inline constexpr std::array<float, 3> standard_std = {0.5F, 0.5F, 0.5F};
 inline constexpr std::array<float, 3> clip_mean = {0.48145466F, 0.4578275F, 0.40821073F};
 inline constexpr std::array<float, 3> clip_std = {0.26862954F, 0.26130258F, 0.27577711F};
 
@@ -128,6 +139,26 @@ inline void check_preprocess(const PreprocessConfig& config,
         join("the result is ", size(config.height, config.width), " pixels, the limit is ",
              config.max_pixels, " in all"));
   for (const float std : config.std) check(std != 0, "a std is 0");
+  check(config.resizer == Resizer::pillow ||
+            (config.resize == ResizeMode::squash && config.filter == Filter::bilinear &&
+             config.height == config.resize_height && config.width == config.resize_width),
+        "TensorFlow's resizer is here bilinear, and squashes to the size of the result");
+}
+
+/// What a TensorFlow pipeline makes of the whole picture.
+inline void preprocess_as_tensorflow(const Image& image, const PreprocessConfig& config,
+                                     Executor& executor, const TensorView<float, 3>& out) {
+  resize_as_tensorflow(image, executor, out);
+  const auto factor = static_cast<float>(config.rescale_factor);
+  for (std::size_t c = 0; c < 3; ++c) {
+    const TensorView<float, 2> channel = out[static_cast<Index>(c)];
+    for (Index y = 0; y < channel.extent(0); ++y) {
+      for (float& value : channel[y].flat()) {
+        if (config.resizer == Resizer::tensorflow_8bit) value = std::floor(value);
+        value = (value * factor - config.mean[c]) / config.std[c];
+      }
+    }
+  }
 }
 
 }  // namespace detail
@@ -157,6 +188,8 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
   if (out.shape() != Shape{3, height, width})
     fail("preprocess", "the target is ", out.shape().to_string(), ", the result is ",
          Shape{3, height, width}.to_string());
+  if (config.resizer != Resizer::pillow)
+    return detail::preprocess_as_tensorflow(image, config, executor, out);
   const detail::Size whole = detail::resized_size(image.height(), image.width(), config);
   if (whole.height < 1 || whole.width < 1)
     fail("preprocess", "a picture of ", image.width(), " x ", image.height(),
@@ -264,7 +297,11 @@ inline std::string PreprocessConfig::describe() const {
         size(resize_height, resize_width);
       }
   }
-  if (resize != ResizeMode::none) text << " (" << name_of(filter) << ")";
+  constexpr std::string_view without[] = {
+      "", " without antialiasing, as TensorFlow resizes",
+      " without antialiasing, as TensorFlow resizes, to 8 bits"};
+  if (resize != ResizeMode::none)
+    text << " (" << name_of(filter) << without[static_cast<std::size_t>(resizer)] << ")";
   const bool exact =
       resize == ResizeMode::squash && height == resize_height && width == resize_width;
   if (height > 0 && !exact) {

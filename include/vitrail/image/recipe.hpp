@@ -14,6 +14,28 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// What timm makes of size, crop_fraction (0: 0.875), filter, mean, std and ResizeMode: the rest
+/// follows. Other publishers' evaluations are said in these words too.
+[[nodiscard]] inline PreprocessConfig completed_as_timm(PreprocessConfig config) {
+  if (config.crop_fraction == 0) config.crop_fraction = 0.875;  // timm reads 0 as "not given"
+  // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
+  if (config.resize == ResizeMode::shortest_edge && config.height != config.width)
+    config.filter = Filter::bilinear;
+  config.resize_height = detail::divided_by_crop_fraction(config.height, config.crop_fraction);
+  config.resize_width = detail::divided_by_crop_fraction(config.width, config.crop_fraction);
+  return config;
+}
+
+/// CLIP's own: the shortest edge to the size, bicubically, and the center of it.
+[[nodiscard]] inline PreprocessConfig clip_preprocess(Index height, Index width) {
+  return {.height = height,
+          .width = width,
+          .resize_height = height,
+          .resize_width = width,
+          .mean = clip_mean,
+          .std = clip_std};
+}
+
 namespace detail {
 
 /// timm/data/config.py and transforms_factory.py (transforms_imagenet_eval). `test_input_size` and
@@ -25,8 +47,7 @@ namespace detail {
   if (channels != 3) recipe.fail_at("input_size", "3 channels first");
   config.height = height;
   config.width = width;
-  config.crop_fraction = recipe.number("crop_pct", 0.875);
-  if (config.crop_fraction == 0) config.crop_fraction = 0.875;  // timm reads 0 as "not given"
+  config.crop_fraction = recipe.number("crop_pct", 0);
   if (config.crop_fraction < 0) recipe.fail_at("crop_pct", "a positive number");
   config.filter = recipe.filter("interpolation", Filter::bicubic);
   config.mean = recipe.channels("mean", imagenet_mean);
@@ -41,13 +62,8 @@ namespace detail {
           std::clamp<Index>(round_half_even(255 * recipe.channel("mean", c, config.mean)), 0, 255));
   } else if (mode != "center") {
     recipe.fail_at("crop_mode", "\"center\", \"squash\" or \"border\"");
-  } else if (height != width) {
-    // timm calls ResizeKeepRatio without its interpolation argument here; the default is bilinear.
-    config.filter = Filter::bilinear;
   }
-  config.resize_height = divided_by_crop_fraction(height, config.crop_fraction);
-  config.resize_width = divided_by_crop_fraction(width, config.crop_fraction);
-  return config;
+  return completed_as_timm(config);
 }
 
 /// torchvision.transforms._presets.ImageClassification.
@@ -68,13 +84,8 @@ namespace detail {
 
 /// clip.clip._transform(n_px).
 [[nodiscard]] inline PreprocessConfig parse_openai(const RecipeJson& recipe, std::string_view key) {
-  PreprocessConfig config;
   const Extent size = recipe.extent(key, {224, 224});
-  config.height = config.resize_height = size.height;
-  config.width = config.resize_width = size.width;
-  config.mean = clip_mean;
-  config.std = clip_std;
-  return config;
+  return clip_preprocess(size.height, size.width);
 }
 
 /// open_clip/transform.py (image_transform_v2, evaluation). Older files leave the size to the

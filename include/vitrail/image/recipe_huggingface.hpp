@@ -9,8 +9,6 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-inline constexpr std::array<float, 3> standard_mean = {0.5F, 0.5F, 0.5F};  // IMAGENET_STANDARD_*
-
 /// The defaults of one class in transformers/models/*/image_processing_*.py.
 struct ProcessorClass {
   std::string_view name;  // without ImageProcessor, ImageProcessorFast, FeatureExtractor

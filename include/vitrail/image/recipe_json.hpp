@@ -3,9 +3,9 @@
 #ifndef VITRAIL_IMAGE_RECIPE_JSON_HPP
 #define VITRAIL_IMAGE_RECIPE_JSON_HPP
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vitrail/image/preprocess.hpp>
+#include <vitrail/io/json.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -22,7 +22,7 @@ struct Extent {
 class RecipeJson {
  public:
   RecipeJson(const Json& json, std::string_view where) : json_(json), where_(where) {
-    if (!json.is_object()) fail(where, "is ", shown(json), ", wanted a JSON object");
+    if (!json.is_object()) fail(where, "is ", describe(json), ", wanted a JSON object");
   }
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -35,7 +35,7 @@ class RecipeJson {
 
   [[noreturn]] void fail_at(std::string_view key, std::string_view expected) const {
     const Json* value = find(key);
-    fail(where_, key, " is ", value == nullptr ? "missing" : shown(*value), ", expected ",
+    fail(where_, key, " is ", value == nullptr ? "missing" : describe(*value), ", expected ",
          expected);
   }
 
@@ -135,18 +135,6 @@ class RecipeJson {
   }
 
  private:
-  /// The value as an error quotes it: short, and never by recursion into what a file nests.
-  [[nodiscard]] static std::string shown(const Json& value) {
-    const auto nests = [](const Json& item) { return item.is_structured(); };
-    if (value.is_object()) return "an object";
-    if (value.is_array() && (value.size() > 8 || std::any_of(value.begin(), value.end(), nests)))
-      return join("a list of ", value.size());
-    constexpr std::size_t longest = 80;
-    std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-    if (text.size() > longest) text.replace(longest, std::string::npos, "...");
-    return text;
-  }
-
   const Json& json_;
   std::string where_;
 };

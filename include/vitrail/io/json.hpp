@@ -5,15 +5,79 @@
 #ifndef VITRAIL_IO_JSON_HPP
 #define VITRAIL_IO_JSON_HPP
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <vitrail/io/mapped_file.hpp>
 #include <vitrail/io/text.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 using Json = nlohmann::json;
+
+namespace detail {
+
+/// Builds a Json from the events of nlohmann's parser, and refuses what it would let pass.
+class JsonBuilder {
+ public:
+  JsonBuilder(std::string_view where, const Limits& limits) : where_(where), limits_(limits) {}
+
+  bool null() { return add({}); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(std::int64_t value) { return add(value); }
+  bool number_unsigned(std::uint64_t value) { return add(value); }
+  bool number_float(double value, const std::string&) { return add(value); }
+  bool string(std::string& value) { return add(std::move(value)); }
+  bool binary(Json::binary_t&) { return false; }  // no JSON text has it
+  bool start_object(std::size_t) { return open(Json::value_t::object); }
+  bool start_array(std::size_t) { return open(Json::value_t::array); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(std::string& name) {
+    const auto [place, is_new] =
+        open_.back()->get_ref<Json::object_t&>().try_emplace(std::move(name));
+    if (!is_new) fail(where_, "duplicate key ", in_quotes(place->first));
+    member_ = &place->second;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..." without its prefix.
+    std::string_view reason = error.what();
+    if (const auto end = reason.find("] "); end != std::string_view::npos)
+      reason.remove_prefix(end + 2);
+    fail(where_, "not valid JSON: ", one_line(reason));
+  }
+
+  Json root;
+
+ private:
+  VITRAIL_NOINLINE Json& place(Json&& value) {
+    if (open_.empty()) return root = std::move(value);
+    if (!open_.back()->is_array()) return *member_ = std::move(value);
+    return open_.back()->get_ref<Json::array_t&>().emplace_back(std::move(value));
+  }
+  bool add(Json&& value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(Json::value_t kind) {
+    if (open_.size() >= limits_.max_depth)
+      fail(where_, "JSON nested deeper than the limit of ", limits_.max_depth);
+    open_.push_back(&place(Json(kind)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string_view where_;
+  const Limits& limits_;
+  std::vector<Json*> open_;  // from the root inwards: only the innermost grows, so none moves
+  Json* member_ = nullptr;   // of the innermost object: the value that its last key waits for
+};
+
+}  // namespace detail
 
 /// Parses one document. Throws Error with the position for bad syntax, duplicate keys, nesting
 /// beyond `limits.max_depth` or a text beyond `limits.max_header_bytes`; `where` is usually the
@@ -22,30 +86,9 @@ using Json = nlohmann::json;
                                      const Limits& limits = {}) {
   if (text.size() > limits.max_header_bytes)
     fail(where, "JSON of ", text.size(), " bytes, the limit is ", limits.max_header_bytes);
-  std::vector<std::set<std::string>> keys;  // of the objects now open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    using Event = Json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (static_cast<std::uint64_t>(depth) >= limits.max_depth)
-        fail(where, "JSON nested deeper than the limit of ", limits.max_depth);
-      if (event == Event::object_start) keys.emplace_back();
-    } else if (event == Event::object_end) {
-      keys.pop_back();
-    } else if (event == Event::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) fail(where, "duplicate key ", detail::in_quotes(key));
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..." without its prefix.
-    std::string_view reason = error.what();
-    if (const auto end = reason.find("] "); end != std::string_view::npos)
-      reason.remove_prefix(end + 2);
-    fail(where, "not valid JSON: ", detail::one_line(reason));
-  }
+  detail::JsonBuilder builder(where, limits);
+  Json::sax_parse(text.data(), text.data() + text.size(), &builder);
+  return std::move(builder.root);
 }
 
 /// Parses the file `path`. Throws Error as MappedFile and parse_json do.
@@ -56,13 +99,35 @@ using Json = nlohmann::json;
 
 namespace detail {
 
-/// "the string 'gelu'", "the array [1,2]": what was found, for messages.
-[[nodiscard]] inline std::string describe(const Json& value) {
+/// A value that holds no others, as text. (Json::dump would bring a whole writer.)
+[[nodiscard]] inline std::string scalar_text(const Json& value) {
+  if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (value.is_number_unsigned()) return join(value.get<std::uint64_t>());
+  if (value.is_number_integer()) return join(value.get<std::int64_t>());
   if (value.is_null()) return "null";
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value.get<double>()).ptr;
+  return std::string(digits, end);
+}
+
+/// "the string 'gelu'", "the array [1, 2]": what was found, for messages. Short, and never by
+/// recursion into what a file nests.
+[[nodiscard]] inline std::string describe(const Json& value) {
   if (value.is_object()) return "an object";
-  if (value.is_array()) return join("an array of ", value.size());
-  if (value.is_string()) return join("the string ", in_quotes(value.get_ref<const std::string&>()));
-  return (value.is_boolean() ? "the bool " : "the number ") + value.dump();
+  if (value.is_array()) {
+    std::string text = "the array [";
+    for (const Json& item : value) {
+      if (item.is_structured() || value.size() > 8) return join("an array of ", value.size());
+      text += join(text.ends_with('[') ? "" : ", ", scalar_text(item));
+    }
+    return text + "]";
+  }
+  if (value.is_null()) return "null";
+  const char* kind = value.is_string()    ? "the string "
+                     : value.is_boolean() ? "the bool "
+                                          : "the number ";
+  return kind + scalar_text(value);
 }
 
 /// Reads one type T out of a JSON value; `name` is what an Error says was expected.
@@ -141,7 +206,8 @@ struct JsonReader<std::vector<T>> {
 }  // namespace detail
 
 /// The value under `key`, or null when `object` is no object or has no such key.
-[[nodiscard]] inline const Json* json_find(const Json& object, std::string_view key) {
+[[nodiscard]] VITRAIL_NOINLINE inline const Json* json_find(const Json& object,
+                                                            std::string_view key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(std::string(key));
   return found == object.end() ? nullptr : &*found;
@@ -150,7 +216,8 @@ struct JsonReader<std::vector<T>> {
 /// `value` as a T (std::string, bool, an integer, float, double or a vector of these). Throws
 /// Error that names `key`, what was found and what was expected.
 template <class T>
-[[nodiscard]] T json_as(const Json& value, std::string_view key, std::string_view where) {
+[[nodiscard]] VITRAIL_NOINLINE T json_as(const Json& value, std::string_view key,
+                                         std::string_view where) {
   auto result = detail::JsonReader<T>::read(value);
   if (!result)
     fail(where, detail::in_quotes(key), " is ", detail::describe(value), ", expected ",
@@ -160,7 +227,8 @@ template <class T>
 
 /// The value under `key`. Throws Error when it is missing or of another type.
 template <class T>
-[[nodiscard]] T json_get(const Json& object, std::string_view key, std::string_view where) {
+[[nodiscard]] VITRAIL_NOINLINE T json_get(const Json& object, std::string_view key,
+                                          std::string_view where) {
   const Json* const value = json_find(object, key);
   if (value == nullptr)
     fail(where, "no key ", detail::in_quotes(key), ", expected ", detail::JsonReader<T>::name());
@@ -169,8 +237,9 @@ template <class T>
 
 /// The same, or nothing when the key is missing or null, which configs use for "not set".
 template <class T>
-[[nodiscard]] std::optional<T> json_get_if(const Json& object, std::string_view key,
-                                           std::string_view where) {
+[[nodiscard]] VITRAIL_NOINLINE std::optional<T> json_get_if(const Json& object,
+                                                            std::string_view key,
+                                                            std::string_view where) {
   const Json* const value = json_find(object, key);
   if (value == nullptr || value->is_null()) return std::nullopt;
   return json_as<T>(*value, key, where);

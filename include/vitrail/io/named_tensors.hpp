@@ -19,8 +19,8 @@ VITRAIL_BEGIN_NAMESPACE
 
 class NamedTensors {
  public:
-  using Table = std::map<std::string, AnyView, std::less<>>;
-  using Strings = std::map<std::string, std::string, std::less<>>;
+  using Table = std::map<std::string, AnyView, NameLess>;
+  using Strings = std::map<std::string, std::string, NameLess>;
 
   /// The path of the file, of the index for a sharded one, as it was given.
   [[nodiscard]] const std::string& path() const { return path_; }
@@ -45,19 +45,19 @@ class NamedTensors {
 
   /// The tensor, or null when there is none of that name; valid as long as this object. Throws
   /// Error when it is there but its type is not supported.
-  [[nodiscard]] const AnyView* find(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE const AnyView* find(std::string_view name) const {
     const auto found = table_.find(name);
     if (found != table_.end()) return &found->second;
     const auto broken = unreadable_.find(name);
     if (broken != unreadable_.end()) fail(path_, detail::in_quotes(name), " ", broken->second);
     return nullptr;
   }
-  [[nodiscard]] bool contains(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE bool contains(std::string_view name) const {
     return table_.find(name) != table_.end();
   }
 
   /// The tensor. Throws Error that names the file and the nearest name when there is none.
-  [[nodiscard]] const AnyView& at(std::string_view name) const {
+  [[nodiscard]] VITRAIL_NOINLINE const AnyView& at(std::string_view name) const {
     const AnyView* const view = find(name);
     if (view == nullptr) fail(path_, "no tensor ", detail::in_quotes(name), nearest(name));
     return *view;

@@ -103,7 +103,7 @@ class NpyLiteral {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) bad(join("'", c, "'"));
+    if (!accept(c)) bad(join("'", std::string_view(&c, 1), "'"));
   }
   std::string string() {
     const char quote = peek();

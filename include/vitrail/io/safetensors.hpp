@@ -12,6 +12,7 @@
 #ifndef VITRAIL_IO_SAFETENSORS_HPP
 #define VITRAIL_IO_SAFETENSORS_HPP
 
+#include <set>
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/little_endian.hpp>
 #include <vitrail/io/named_tensors.hpp>
@@ -214,7 +215,7 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
     return a_size != b_size ? a_size > b_size : a->name < b->name;
   });
 
-  std::set<std::string_view> seen;
+  std::set<std::string_view, NameLess> seen;
   const auto json_string = [&](const std::string& text) {
     try {
       return Json(text).dump();

@@ -6,6 +6,7 @@
 #define VITRAIL_IO_SHARDED_TENSORS_HPP
 
 #include <functional>
+#include <set>
 #include <vitrail/io/safetensors.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -40,7 +41,7 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
   if (weight_map == nullptr || !weight_map->is_object())
     fail(index_path, "no object 'weight_map', expected the names of the tensors' shards");
 
-  std::set<std::string> shards;
+  std::set<std::string, NameLess> shards;
   for (const auto& [name, value] : weight_map->items()) {
     const auto shard = json_as<std::string>(value, name, index_path);
     if (shard.empty() || shard == "." || shard == ".." ||
@@ -65,7 +66,9 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
            detail::in_quotes(shard.get_ref<const std::string&>()), ", where the index says it is");
   if (const Json* const metadata = json_find(index, "metadata"); metadata && metadata->is_object())
     for (const auto& [key, value] : metadata->items())
-      set_metadata(key, value.is_string() ? value.get<std::string>() : value.dump());
+      set_metadata(key, value.is_string()       ? value.get<std::string>()
+                        : value.is_structured() ? detail::describe(value)
+                                                : detail::scalar_text(value));
 }
 
 inline void ShardedTensors::add_shard(const NamedTensors& shard, const Json& weight_map,

@@ -10,6 +10,12 @@
 #include <vitrail/macros.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
+
+/// The order of names in maps and sets: less<> out of line, as every lookup compiles it anew.
+struct NameLess {
+  using is_transparent = void;
+  VITRAIL_NOINLINE bool operator()(std::string_view a, std::string_view b) const { return a < b; }
+};
 namespace detail {
 
 /// `text` without control characters, at most `limit` bytes of it.

@@ -44,7 +44,9 @@ class TorchFile : public NamedTensors {
                      const TorchOptions& options = {});
 
   /// The groups of the file and how many tensors each has; "" for tensors right in its dict.
-  [[nodiscard]] const std::map<std::string, std::size_t>& groups() const { return groups_; }
+  [[nodiscard]] const std::map<std::string, std::size_t, NameLess>& groups() const {
+    return groups_;
+  }
   /// The group that was opened; "" for the file itself.
   [[nodiscard]] const std::string& group() const { return group_; }
 
@@ -69,7 +71,7 @@ class TorchFile : public NamedTensors {
   std::span<const std::byte> storage(Reading& reading, const detail::TorchStorage& storage,
                                      const std::string& where);
 
-  std::map<std::string, std::size_t> groups_;
+  std::map<std::string, std::size_t, NameLess> groups_;
   std::string group_;
 };
 
@@ -96,8 +98,8 @@ struct TorchFile::Reading {
   std::uint64_t visited = 0;
   std::vector<Leaf> leaves;
   std::optional<ZipArchive> archive;
-  std::map<std::string, const ZipEntry*, std::less<>> entries;          // of a zip, by key
-  std::map<std::string, std::span<const std::byte>, std::less<>> data;  // storages seen so far
+  std::map<std::string, const ZipEntry*, NameLess> entries;          // of a zip, by key
+  std::map<std::string, std::span<const std::byte>, NameLess> data;  // storages seen so far
 };
 
 inline bool TorchFile::begins_like_legacy(std::span<const std::byte> bytes) {
@@ -175,7 +177,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
       rest.size(), static_cast<std::size_t>(reading.limits.max_header_bytes)));
   const Pickle object(object_bytes, where, allowed, reading.limits);
   rest = rest.subspan(object.size());
-  std::map<std::string, detail::TorchStorage, std::less<>> storages;
+  std::map<std::string, detail::TorchStorage, NameLess> storages;
   for (const PickleValue& value : object.values())
     if (value.kind == PickleValue::Kind::persistent) {
       auto described = detail::read_torch_storage(value, where);

@@ -215,7 +215,7 @@ inline void ZipArchive::locate_data(ZipEntry& entry, std::uint64_t compressed_si
 /// No two entries share a byte or a name.
 inline void ZipArchive::check_layout() const {
   std::vector<const ZipEntry*> order;
-  std::set<std::string_view> names;
+  std::set<std::string_view, NameLess> names;
   for (const ZipEntry& entry : entries_) {
     order.push_back(&entry);
     if (!names.insert(entry.name).second) fail(name_of_entry(entry), "is there twice");

@@ -67,7 +67,10 @@ struct ViTConfig {
   bool attn_norm = false;  // a norm on the joined heads, before proj
   bool mlp_norm = false;   // a norm on the hidden layer, before fc2
   bool layer_scale = false;
-  bool gated_mlp = false;  // fc1 holds gate and value: SwiGLU
+  bool gated_mlp = false;               // fc1 holds gate and value: SwiGLU
+  bool differential_attention = false;  // the difference of two softmaxes (Ye et al. 2024)
+  std::optional<AdapterConfig> attn_adapter = {};  // a fine-tune's bottlenecks beside the attention
+  std::optional<AdapterConfig> mlp_adapter = {};   // ... and beside the MLP
   NormKind norm = NormKind::layer_norm;
   double norm_eps = 1e-6;
   double final_norm_eps = 0;  // of the norm after the last block; 0: norm_eps

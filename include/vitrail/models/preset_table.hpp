@@ -177,7 +177,7 @@ inline constexpr Preset presets[] = {
     {"vit_dlittle_patch16_reg1_gap_256", 256, 16, 320, 14, 5, 1792,
      "no_class reg1 patch_positions layer_scale avg fc_norm diff_attention"},
     {"vit_dpwee_patch16_reg1_gap_256", 256, 16, 256, 16, 4, 1280,
-     "no_class reg1 patch_positions layer_scale avg fc_norm diff_parallel_scaling"},
+     "no_class reg1 patch_positions layer_scale avg fc_norm diff_attention parallel_scaling"},
     {"vit_dwee_patch16_reg1_gap_256", 256, 16, 256, 14, 4, 1280,
      "no_class reg1 patch_positions layer_scale avg fc_norm diff_attention"},
     {"vit_giant_patch14_224", 224, 14, 1408, 40, 16, 6144, ""},

@@ -59,6 +59,7 @@ VITRAIL_BEGIN_NAMESPACE
   }
   if (preset.has("res_post_norm")) c.block = BlockKind::post_norm;
   if (preset.has("parallel_things")) c.block = BlockKind::parallel_things;
+  if (preset.has("diff_attention")) c.differential_attention = true;
   if (preset.has("parallel_scaling")) c.block = BlockKind::parallel_scaling;
   if (preset.has("stem")) c.stem = ResNetConfig{};
   if (preset.has("r26")) c.stem = ResNetConfig{.layers = {2, 2, 2, 2}};
@@ -74,17 +75,6 @@ VITRAIL_BEGIN_NAMESPACE
   c.final_norm = !c.fc_norm && !preset.has("no_final_norm");
   c.pool_includes_prefix = preset.has("pool_prefix");
   return c;
-}
-
-/// What `preset` needs that the encoder does not have, or "".
-[[nodiscard]] inline std::string_view missing_capability(const Preset& preset) {
-  constexpr std::pair<std::string_view, std::string_view> unsupported[] = {
-      {"diff_attention", "differential attention"},
-      {"diff_parallel_scaling", "differential attention"}};
-  for (const auto& [word, capability] : unsupported) {
-    if (preset.has(word)) return capability;
-  }
-  return "";
 }
 
 VITRAIL_END_NAMESPACE

@@ -97,18 +97,20 @@ template <Scalar T>
                                               c.patch_height, c.patch_width, c.patch_bias);
   if (s.patch_norm) swin.patch_embed_.norm = norm("patch_embed.norm", s.width);
   Index C = s.width;
+  swin.stages_ = std::vector<SwinStage<T>>(s.depths.size());
   for (std::size_t i = 0; i < s.depths.size(); ++i) {
     const std::string layer = join("layers.", i);
-    SwinStage<T> stage;
+    SwinStage<T>& stage = swin.stages_[i];
     if (i > 0) {
       stage.downsample.norm = norm(join(layer, ".downsample.norm"), 4 * C);
       stage.downsample.reduction =
           Dense<T>::load(parameters, join(layer, ".downsample.reduction"), 2 * C, 4 * C, false);
       C *= 2;
     }
+    stage.blocks = std::vector<SwinBlock<T>>(static_cast<std::size_t>(s.depths[i]));
     for (Index b = 0; b < s.depths[i]; ++b) {
       const std::string name = join(layer, ".blocks.", b);
-      SwinBlock<T> block;
+      SwinBlock<T>& block = stage.blocks[static_cast<std::size_t>(b)];
       block.heads = s.heads[i];
       block.norm1 = norm(join(name, ".norm1"), C);
       block.qkv = Dense<T>::load(parameters, join(name, ".attn.qkv"), 3 * C, C, c.qkv_bias);
@@ -120,9 +122,7 @@ template <Scalar T>
       block.mlp.activation = c.activation;
       block.mlp.fc1 = Dense<T>::load(parameters, join(name, ".mlp.fc1"), s.hidden[i], C);
       block.mlp.fc2 = Dense<T>::load(parameters, join(name, ".mlp.fc2"), C, s.hidden[i]);
-      stage.blocks.push_back(std::move(block));
     }
-    swin.stages_.push_back(std::move(stage));
   }
   if (c.final_norm) swin.norm_ = norm("norm", C);
   if (c.classes > 0) swin.head_ = Dense<T>::load(parameters, "head", c.classes, C, c.head_bias);

@@ -2,6 +2,7 @@
 #ifndef VITRAIL_MODELS_VISION_MODEL_HPP
 #define VITRAIL_MODELS_VISION_MODEL_HPP
 
+#include <memory>
 #include <vitrail/models/swin.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -10,8 +11,10 @@ VITRAIL_BEGIN_NAMESPACE
 template <Scalar T>
 class VisionModel {
  public:
-  VisionModel(ViT<T> vit) : vit_(std::move(vit)) {}      // NOLINT(google-explicit-constructor)
-  VisionModel(Swin<T> swin) : swin_(std::move(swin)) {}  // NOLINT(google-explicit-constructor)
+  VisionModel(ViT<T> vit)  // NOLINT(google-explicit-constructor)
+      : vit_(std::make_unique<ViT<T>>(std::move(vit))) {}
+  VisionModel(Swin<T> swin)  // NOLINT(google-explicit-constructor)
+      : swin_(std::make_unique<Swin<T>>(std::move(swin))) {}
 
   /// What both have: picture and patch size, classes, width of the features, eps, activation.
   [[nodiscard]] const ViTConfig& config() const { return swin_ ? swin_->config() : vit_->config(); }
@@ -39,8 +42,8 @@ class VisionModel {
   }
 
  private:
-  std::optional<ViT<T>> vit_;
-  std::optional<Swin<T>> swin_;
+  std::unique_ptr<ViT<T>> vit_;  // one of the two
+  std::unique_ptr<Swin<T>> swin_;
 };
 
 VITRAIL_END_NAMESPACE

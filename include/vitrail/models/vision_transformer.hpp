@@ -89,22 +89,26 @@ namespace detail {
 /// `attn` and `mlp` are the parents of the two branches' names: both the block itself but in
 /// parallel things.
 template <Scalar T>
-[[gnu::cold]] EncoderBlock<T> load_branches(const ViTConfig& c, Parameters<T>& parameters,
-                                            const std::array<std::string, 4>& names,
-                                            const std::string& attn_name,
-                                            const std::string& mlp_name) {
+[[gnu::cold]] void load_branches(const ViTConfig& c, Parameters<T>& parameters,
+                                 const std::array<std::string, 4>& names,
+                                 std::string_view attn_name, std::string_view mlp_name, Index index,
+                                 EncoderBlock<T>& block) {
   const Index D = c.embed_dim;
   const Index inner = c.heads * c.head_dim;
   const auto norm = [&](std::string_view name, Index width) {
     return LayerNorm<T>::load(parameters, name, width, c.norm_eps, c.norm);
   };
-  EncoderBlock<T> block;
   block.kind = c.block;
   block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
   block.attn.qkv = Dense<T>::load(parameters, join(attn_name, ".qkv"), 3 * inner, D, c.qkv_bias);
-  if (c.qk_norm) block.attn.q_norm = norm(join(attn_name, ".q_norm"), c.head_dim);
-  if (c.qk_norm) block.attn.k_norm = norm(join(attn_name, ".k_norm"), c.head_dim);
+  const Index qk_dim = c.differential_attention ? c.head_dim / 2 : c.head_dim;
+  if (c.qk_norm) block.attn.q_norm = norm(join(attn_name, ".q_norm"), qk_dim);
+  if (c.qk_norm) block.attn.k_norm = norm(join(attn_name, ".k_norm"), qk_dim);
+  if (c.differential_attention) {
+    block.attn.differential =
+        DifferentialAttention<T>::load(parameters, attn_name, c.head_dim, index);
+  }
   if (c.attn_norm) block.attn.norm = norm(join(attn_name, ".norm"), inner);
   if (c.attn_proj) {
     block.attn.proj = Dense<T>::load(parameters, join(attn_name, ".proj"), D, inner, c.proj_bias);
@@ -123,33 +127,36 @@ template <Scalar T>
   if (c.mlp_norm) block.mlp.norm = norm(join(mlp_name, ".norm"), c.mlp_hidden);
   block.mlp.fc2 = Dense<T>::load(parameters, join(mlp_name, ".fc2"), D, c.mlp_hidden, c.mlp_bias);
   if (c.layer_scale) block.gamma2 = parameters.tensor(names[3], {D});
-  return block;
 }
 
 template <Scalar T>
-[[gnu::cold]] EncoderBlock<T> load_block(const ViTConfig& c, Parameters<T>& parameters,
-                                         std::string_view name) {
+[[gnu::cold]] void load_block(const ViTConfig& c, Parameters<T>& parameters, Index index,
+                              EncoderBlock<T>& block) {
+  const std::string name = join("blocks.", index);
   if (c.block != BlockKind::parallel_things) {
-    return load_branches(c, parameters,
-                         {join(name, ".norm1"), join(name, ".ls1.gamma"), join(name, ".norm2"),
-                          join(name, ".ls2.gamma")},
-                         join(name, ".attn"), join(name, ".mlp"));
+    load_branches<T>(c, parameters,
+                     {join(name, ".norm1"), join(name, ".ls1.gamma"), join(name, ".norm2"),
+                      join(name, ".ls2.gamma")},
+                     join(name, ".attn"), join(name, ".mlp"), index, block);
+    const auto load_adapter = [&](const std::optional<AdapterConfig>& config, const char* place,
+                                  Adapter<T>& adapter) {
+      const Index R = config ? config->hidden.at(static_cast<std::size_t>(index)) : 0;
+      if (R > 0) adapter = Adapter<T>::load(parameters, join(name, place), c.embed_dim, R, *config);
+    };
+    load_adapter(c.attn_adapter, ".attn_adapter", block.attn_adapter);
+    load_adapter(c.mlp_adapter, ".mlp_adapter", block.mlp_adapter);
+    return;
   }
-  EncoderBlock<T> first;
+  block.beside = std::vector<EncoderBlock<T>>(static_cast<std::size_t>(c.branches - 1));
   for (Index i = 0; i < c.branches; ++i) {
     const std::string attn = join(name, ".attns.", i);
     const std::string mlp = join(name, ".ffns.", i);
-    EncoderBlock<T> block = load_branches(
+    load_branches<T>(
         c, parameters,
         {join(attn, ".norm"), join(attn, ".ls.gamma"), join(mlp, ".norm"), join(mlp, ".ls.gamma")},
-        join(attn, ".attn"), join(mlp, ".mlp"));
-    if (i == 0) {
-      first = std::move(block);
-    } else {
-      first.beside.push_back(std::move(block));
-    }
+        join(attn, ".attn"), join(mlp, ".mlp"), index,
+        i == 0 ? block : block.beside[static_cast<std::size_t>(i - 1)]);
   }
-  return first;
 }
 
 /// Class token, distillation token and registers one below the other: (prefix_tokens() * D).
@@ -180,6 +187,12 @@ template <Scalar T>
     fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found ",
          c.head_dim);
   }
+  if (c.differential_attention && (c.rotary != RotaryKind::none || c.head_dim % 2 != 0)) {
+    fail(c.architecture,
+         "differential attention needs heads of an even number of columns and no rotary positions");
+  }
+  if ((c.attn_adapter || c.mlp_adapter) && c.block != BlockKind::sequential)
+    fail(c.architecture, "adapters need blocks of one branch after the other");
   if (c.stem) {
     vit.stem_ = ResNetStem<T>::load(parameters, "patch_embed.backbone", c.channels, *c.stem);
   }
@@ -205,9 +218,9 @@ template <Scalar T>
                                       c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
   if (c.pre_norm) vit.norm_pre_ = LayerNorm<T>::load(parameters, "norm_pre", D, c.norm_eps, c.norm);
-  vit.encoder_.blocks.reserve(static_cast<std::size_t>(c.depth));
+  vit.encoder_.blocks = std::vector<EncoderBlock<T>>(static_cast<std::size_t>(c.depth));
   for (Index i = 0; i < c.depth; ++i) {
-    vit.encoder_.blocks.push_back(detail::load_block(c, parameters, join("blocks.", i)));
+    detail::load_block<T>(c, parameters, i, vit.encoder_.blocks[static_cast<std::size_t>(i)]);
   }
   if (c.final_norm) {
     const double eps = c.final_norm_eps > 0 ? c.final_norm_eps : c.norm_eps;

@@ -3,6 +3,7 @@
 #define VITRAIL_NN_ENCODER_BLOCK_HPP
 
 #include <vector>
+#include <vitrail/nn/adapter.hpp>
 #include <vitrail/nn/mlp.hpp>
 #include <vitrail/nn/multi_head_attention.hpp>
 
@@ -25,6 +26,8 @@ struct EncoderBlock {
   Tensor<T, 1> gamma2;         // (D), or empty
   BlockKind kind = BlockKind::sequential;
   std::vector<EncoderBlock> beside = {};  // BlockKind::parallel_things: the other branches
+  Adapter<T> attn_adapter = {};           // of BlockKind::sequential, or empty
+  Adapter<T> mlp_adapter = {};
 
   /// x (B * T, D) becomes the block's output, in place. `maps` and `positions` as in
   /// MultiHeadAttention.
@@ -42,11 +45,21 @@ struct EncoderBlock {
       return sum_branches(x, normed, batch, context, maps, positions);
     }
     norm1(x, normed, context);
-    attn(normed, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
-         positions);  // eq. 2: z' = z + MSA(LN(z))
+    if (attn_adapter.empty()) {
+      attn(normed, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
+           positions);  // eq. 2: z' = z + MSA(LN(z))
+    } else {
+      attn(normed, batch, normed, context, {.scale = scale(gamma1)}, maps, positions);
+      attn_adapter(normed, x, context);
+    }
     if (kind == BlockKind::sequential) norm2(x, normed, context);
-    mlp(normed, x, context,
-        {.scale = scale(gamma2), .residual = x});  // eq. 3: z = z' + MLP(LN(z'))
+    if (mlp_adapter.empty()) {
+      mlp(normed, x, context,
+          {.scale = scale(gamma2), .residual = x});  // eq. 3: z = z' + MLP(LN(z'))
+    } else {
+      mlp(normed, normed, context, {.scale = scale(gamma2)});
+      mlp_adapter(normed, x, context);
+    }
   }
 
  private:

@@ -11,13 +11,14 @@
 VITRAIL_BEGIN_NAMESPACE
 
 /// How T tokens become one vector. `map`: attention with one learned query (Zhai et al. 2022);
+/// `class_and_distillation`: the mean of DeiT's two tokens, where no head stands behind them;
 /// `token_and_avg`: the class token beside the mean of the patches (DINOv2's classifiers); `none`:
 /// no vector, the tokens are the answer.
-enum class Pooling { token, avg, max, avgmax, map, token_and_avg, none };
+enum class Pooling { token, avg, max, avgmax, map, token_and_avg, none, class_and_distillation };
 
 [[nodiscard]] constexpr std::string_view name_of(Pooling pooling) {
-  constexpr std::string_view names[] = {"token", "avg",           "max", "avgmax",
-                                        "map",   "token_and_avg", "none"};
+  constexpr std::string_view names[] = {"token", "avg",           "max",  "avgmax",
+                                        "map",   "token_and_avg", "none", "class_and_distillation"};
   return names[static_cast<std::size_t>(pooling)];
 }
 
@@ -62,6 +63,10 @@ struct Head {
     for (Index b = 0; b < batch; ++b) {
       const MatrixView<const T> rows = tokens.slice(b * T_, (b + 1) * T_);
       T* to = pooled[b].data();
+      if (pooling == Pooling::class_and_distillation) {
+        average(rows.slice(0, 1), rows.slice(1, 2), pooled.slice(b, b + 1));
+        continue;
+      }
       if (pooling == Pooling::token || pooling == Pooling::none) {
         copy(rows[0], pooled[b]);
         continue;

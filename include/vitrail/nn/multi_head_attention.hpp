@@ -11,15 +11,52 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// What differential attention (Ye et al. 2024) has beside q, k and v. The columns of each head's q
+/// and k are two halves; the head's answer is the difference of what the halves' maps give:
+///   o = (softmax(q1 k1^T / sqrt(hd / 2)) - lambda softmax(q2 k2^T / sqrt(hd / 2))) v
+///   o <- (1 - lambda_init) RMSNorm(o),   lambda_init = 0.8 - 0.6 exp(-0.3 block)
+template <Scalar T>
+struct DifferentialAttention {
+  T lambda = 0;
+  LayerNorm<T> norm;  // (hd), its gamma times 1 - lambda_init; empty: attention is the usual one
+
+  /// Reads `name`.lambda_{q1,k1,q2,k2} (hd / 2), or .lambda_{a,b} (1), and .sub_norm.weight (hd).
+  /// Throws Error when one is missing or mis-shaped.
+  [[nodiscard, gnu::cold]] static DifferentialAttention load(Parameters<T>& parameters,
+                                                             std::string_view name, Index hd,
+                                                             Index block) {
+    const auto exponent = [&](const char* one, const char* q, const char* k) {
+      if (const std::string whole = join(name, one); parameters.contains(whole))
+        return static_cast<double>(parameters.tensor(whole, {1})(0));
+      const Tensor<T, 1> a = parameters.tensor(join(name, q), {hd / 2});
+      const Tensor<T, 1> b = parameters.tensor(join(name, k), {hd / 2});
+      double sum = 0;
+      for (Index i = 0; i < hd / 2; ++i)
+        sum += static_cast<double>(a(i)) * static_cast<double>(b(i));
+      return sum;
+    };
+    const double initial = 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(block));
+    DifferentialAttention result;
+    result.lambda =
+        static_cast<T>(std::exp(exponent(".lambda_a", ".lambda_q1", ".lambda_k1")) -
+                       std::exp(exponent(".lambda_b", ".lambda_q2", ".lambda_k2")) + initial);
+    result.norm =
+        LayerNorm<T>::load(parameters, join(name, ".sub_norm"), hd, 1e-5, NormKind::rms_norm);
+    for (T& gamma : result.norm.gamma.flat()) gamma *= static_cast<T>(1 - initial);
+    return result;
+  }
+};
+
 template <Scalar T>
 struct MultiHeadAttention {
   Dense<T> qkv;         // (3 * A * hd, D): all of q, all of k, all of v; head-major within each
-  LayerNorm<T> q_norm;  // (hd) per head, or empty
-  LayerNorm<T> k_norm;  // (hd) per head, or empty
+  LayerNorm<T> q_norm;  // (hd) per head, (hd / 2) per half of a differential one, or empty
+  LayerNorm<T> k_norm;  // as q_norm
   LayerNorm<T> norm;    // (A * hd) on the joined heads, or empty
   Dense<T> proj;        // (D, A * hd), or empty: the joined heads are the answer
   Index heads = 1;      // A
   RelativePositionBias<T> relative = {};  // of this block, or empty
+  DifferentialAttention<T> differential = {};
 
   /// y (B * T, D) = residual + scale * attention(x (B * T, D)), B pictures of T tokens. When `maps`
   /// (B, A, T, T) is not empty the softmaxed weights are written there too. `positions` matter to
@@ -48,8 +85,12 @@ struct MultiHeadAttention {
                                   .scale = 1 / std::sqrt(static_cast<T>(inner / heads)),
                                   .bias = bias_for(positions, context.workspace)};
     const MatrixView<T> joined = context.workspace.template matrix<T>(rows, inner);
-    attention<T>(input, joined, context);
-    if (maps.data() != nullptr) attention_maps<T>(input, maps, context);
+    if (differential.norm.empty()) {
+      attention<T>(input, joined, context);
+      if (maps.data() != nullptr) attention_maps<T>(input, maps, context);
+    } else {
+      attend_differentially(input, joined, maps, context);
+    }
     if (!norm.empty()) norm(joined, joined, context);
     if (proj.empty()) return add_joined(joined, y, epilogue);
     proj(joined, y, context, epilogue);
@@ -60,6 +101,33 @@ struct MultiHeadAttention {
                                                 Workspace& workspace) const {
     if (relative.empty()) return positions.bias;
     return relative.bias_for(positions.grid, positions.prefix, workspace);
+  }
+
+  /// Two passes: q with one half of each head's columns set to 0 meets only the other half of k.
+  void attend_differentially(AttentionInput<T> input, MatrixView<T> joined, TensorView<T, 4> maps,
+                             const Context& context) const {
+    const Workspace::Scope scope(context.workspace);
+    const Index rows = joined.extent(0);
+    const Index inner = joined.extent(1);
+    const Index half = inner / heads / 2;
+    const MatrixView<const T> q = input.q;
+    const MatrixView<T> masked = context.workspace.template matrix<T>(rows, inner);
+    const MatrixView<T> second = context.workspace.template matrix<T>(rows, inner);
+    const TensorView<T, 4> second_maps(context.workspace.template take<T>(maps.count()),
+                                       maps.extents());
+    input.q = masked;
+    input.scale = 1 / std::sqrt(static_cast<T>(half));
+    for (const Index kept : {Index{0}, Index{1}}) {
+      for (Index row = 0; row < rows; ++row)
+        for (Index d = 0; d < inner; ++d) masked(row, d) = d / half % 2 == kept ? q(row, d) : T(0);
+      attention<T>(input, kept == 0 ? joined : second, context);
+      if (maps.data() != nullptr) attention_maps<T>(input, kept == 0 ? maps : second_maps, context);
+    }
+    for (Index row = 0; row < rows; ++row)
+      for (Index d = 0; d < inner; ++d) joined(row, d) -= differential.lambda * second(row, d);
+    for (Index i = 0; i < maps.count(); ++i)
+      maps.data()[i] -= differential.lambda * second_maps.data()[i];
+    normalize_heads(differential.norm, joined, context);
   }
 
   /// y = residual + scale * joined, where there is no product to fuse that into.
@@ -75,10 +143,11 @@ struct MultiHeadAttention {
 
   void normalize_heads(const LayerNorm<T>& head_norm, MatrixView<T> x,
                        const Context& context) const {
-    const Index hd = x.extent(1) / heads;
+    const Index hd = head_norm.gamma.count();
+    const Index count = x.extent(1) / hd;
     const NormParameters<T> parameters = head_norm.parameters();
     context.executor.parallel_for(x.extent(0), [&](Index row) {
-      for (Index head = 0; head < heads; ++head) {
+      for (Index head = 0; head < count; ++head) {
         T* values = x[row].data() + head * hd;
         normalize_row(values, hd, parameters, values);
       }

@@ -7,7 +7,7 @@
 #ifndef VITRAIL_NN_PARAMETERS_HPP
 #define VITRAIL_NN_PARAMETERS_HPP
 
-#include <string>
+#include <string_view>
 #include <vitrail/ops/packed_matrix.hpp>
 
 VITRAIL_BEGIN_NAMESPACE

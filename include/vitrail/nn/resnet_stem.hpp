@@ -210,9 +210,13 @@ template <Scalar T>
                                                 Index C, const ResNetConfig& config) {
   using Conv = NormedConvolution<T>;
   ResNetStem stem;
-  const std::string root = name + (config.layers.empty() ? "" : ".stem");
+  const std::string root = join(name, config.layers.empty() ? "" : ".stem");
   stem.root_ = Conv::load(parameters, join(root, ".conv"), join(root, ".norm"), config.width, C, 7,
                           2, config);
+  std::size_t count = 0;
+  for (const Index blocks : config.layers) count += static_cast<std::size_t>(blocks);
+  stem.blocks_ = std::vector<Bottleneck<T>>(count);
+  Bottleneck<T>* next = stem.blocks_.data();
   Index in = config.width;
   for (std::size_t s = 0; s < config.layers.size(); ++s) {
     const Index M = config.middle[s];
@@ -220,7 +224,7 @@ template <Scalar T>
     for (Index u = 0; u < config.layers[s]; ++u, in = N) {
       const std::string part = join(name, ".stages.", s, ".blocks.", u, ".");
       const Index stride = s > 0 && u == 0 ? 2 : 1;
-      Bottleneck<T> block;
+      Bottleneck<T>& block = *next++;
       if (u == 0) {
         block.shortcut = Conv::load(parameters, join(part, "downsample.conv"),
                                     join(part, "downsample.norm"), N, in, 1, stride, config);
@@ -231,7 +235,6 @@ template <Scalar T>
           Conv::load(parameters, join(part, "conv2"), join(part, "norm2"), M, M, 3, stride, config);
       block.conv3 =
           Conv::load(parameters, join(part, "conv3"), join(part, "norm3"), N, M, 1, 1, config);
-      stem.blocks_.push_back(std::move(block));
     }
   }
   return stem;

@@ -25,14 +25,15 @@ class Trace {
 
   /// Keeps a copy of `rows` (rows, D) under `name`, in `shape` of the same count.
   template <class T>
-  void record(std::string name, const TensorView<T, 2>& rows, const Shape& shape) {
+  VITRAIL_NOINLINE void record(std::string_view name, const TensorView<T, 2>& rows,
+                               const Shape& shape) {
     using U = std::remove_const_t<T>;
     AnyTensor tensor(dtype_of<U>(), shape);
     copy(rows, TensorView<U, 2>(reinterpret_cast<U*>(tensor.bytes().data()), rows.extents()));
-    stages_.emplace_back(std::move(name), std::move(tensor));
+    record(name, std::move(tensor));
   }
-  void record(std::string name, AnyTensor tensor) {
-    stages_.emplace_back(std::move(name), std::move(tensor));
+  VITRAIL_NOINLINE void record(std::string_view name, AnyTensor tensor) {
+    stages_.emplace_back(name, std::move(tensor));
   }
 
   /// (name, tensor) in the order in which the pass met them.

@@ -26,7 +26,7 @@ class Workspace {
     }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
-    ~Scope() {
+    VITRAIL_NOINLINE ~Scope() {
       workspace_.block_ = block_;
       workspace_.used_ = used_;
       if (--workspace_.depth_ == 0) workspace_.join_blocks();
@@ -41,18 +41,7 @@ class Workspace {
   /// `count` uninitialised elements at a 64-byte boundary, valid until the enclosing Scope ends.
   template <Element T>
   [[nodiscard]] T* take(Index count) {
-    const std::size_t bytes = round_up(static_cast<std::size_t>(count) * sizeof(T));
-    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size()) {
-      ++block_;
-      used_ = 0;
-    }
-    if (block_ == blocks_.size()) {
-      blocks_.emplace_back(std::max(bytes, smallest_block));
-      used_ = 0;
-    }
-    std::byte* start = blocks_[block_].data() + used_;
-    used_ += bytes;
-    return reinterpret_cast<T*>(start);
+    return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
   }
 
   /// (count), uninitialised.
@@ -81,6 +70,21 @@ class Workspace {
 
   static std::size_t round_up(std::size_t bytes) {
     return (bytes + tensor_alignment - 1) / tensor_alignment * tensor_alignment;
+  }
+
+  VITRAIL_NOINLINE std::byte* take_bytes(std::size_t size) {
+    const std::size_t bytes = round_up(size);
+    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size()) {
+      ++block_;
+      used_ = 0;
+    }
+    if (block_ == blocks_.size()) {
+      blocks_.emplace_back(std::max(bytes, smallest_block));
+      used_ = 0;
+    }
+    std::byte* start = blocks_[block_].data() + used_;
+    used_ += bytes;
+    return start;
   }
 
   void join_blocks() {

@@ -25,7 +25,7 @@ class Shape {
   Shape() = default;
   Shape(std::initializer_list<Index> extents)
       : Shape(std::span<const Index>(extents.begin(), extents.size())) {}
-  explicit Shape(std::span<const Index> extents) {
+  VITRAIL_NOINLINE explicit Shape(std::span<const Index> extents) {
     for (const Index extent : extents) push_back(extent);
   }
 
@@ -55,14 +55,14 @@ class Shape {
   }
 
   /// Number of elements. Throws Error when the product does not fit 63 bits.
-  [[nodiscard]] Index count() const {
+  [[nodiscard]] VITRAIL_NOINLINE Index count() const {
     const auto product = checked_count();
     if (!product) fail(join("shape ", to_string()), "the number of elements overflows");
     return *product;
   }
 
   /// "(2304, 768)"; "()" for a scalar.
-  [[nodiscard]] std::string to_string() const {
+  [[nodiscard]] VITRAIL_NOINLINE std::string to_string() const {
     std::string text = "(";
     for (std::size_t d = 0; d < rank_; ++d) text += join((d == 0 ? "" : ", "), extents_[d]);
     return join(text, ")");

@@ -20,7 +20,7 @@ inline constexpr std::size_t tensor_alignment = 64;
 class AlignedBytes {
  public:
   AlignedBytes() = default;
-  explicit AlignedBytes(std::size_t size)
+  VITRAIL_NOINLINE explicit AlignedBytes(std::size_t size)
       : data_(size == 0 ? nullptr : ::operator new(size, std::align_val_t(tensor_alignment))),
         size_(size) {}
   AlignedBytes(AlignedBytes&& other) noexcept
@@ -30,7 +30,7 @@ class AlignedBytes {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~AlignedBytes() {
+  VITRAIL_NOINLINE ~AlignedBytes() {
     if (data_ != nullptr) ::operator delete(data_, std::align_val_t(tensor_alignment));
   }
 
