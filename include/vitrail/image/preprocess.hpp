@@ -123,7 +123,7 @@ struct Size {
 /// Throws Error for a config no picture can be prepared with.
 inline void check_preprocess(const PreprocessConfig& config,
                              std::string_view where = "preprocess") {
-  const auto check = [where](bool good, const std::string& sentence) {
+  const auto check = [where](bool good, std::string_view sentence) {
     if (!good) fail(where, sentence);
   };
   const auto size = [](Index h, Index w) { return join(h, " x ", w); };

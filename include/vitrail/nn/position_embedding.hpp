@@ -18,8 +18,10 @@ struct PositionEmbedding {
   bool computed = false;  // sines and cosines of the grid, made anew for each other one
 
   /// Reads `name` (1, prefix + grid.count(), D).
-  [[nodiscard]] static PositionEmbedding load(Parameters<T>& parameters, std::string_view name,
-                                              Index prefix, Grid grid, Index D, PositionRule rule) {
+  [[nodiscard]] VITRAIL_NOINLINE static PositionEmbedding load(Parameters<T>& parameters,
+                                                               std::string_view name, Index prefix,
+                                                               Grid grid, Index D,
+                                                               PositionRule rule) {
     PositionEmbedding positions{.prefix = prefix, .grid = grid, .width = D, .rule = rule};
     positions.table = parameters.tensor(name, {1, prefix + grid.count(), D});
     return positions;
@@ -45,7 +47,8 @@ struct PositionEmbedding {
 
   /// The rows (prefix + wanted.count(), D) for another grid: the table itself, or a resampled copy
   /// in `workspace` whose prefix rows are copied.
-  [[nodiscard]] MatrixView<const T> rows_for(Grid wanted, Workspace& workspace) const {
+  [[nodiscard]] VITRAIL_NOINLINE MatrixView<const T> rows_for(Grid wanted,
+                                                              Workspace& workspace) const {
     if (wanted == grid) return rows();
     const MatrixView<T> resampled(workspace.template take<T>((prefix + wanted.count()) * width),
                                   {prefix + wanted.count(), width});
