@@ -98,7 +98,7 @@ TEST(Recipe, HuggingFaceWithoutAClassMustSayEverything) {
   expect_sizes(parse(complete), ResizeMode::squash, 224, 224);
   EXPECT_NE(error_in(R"({"do_resize": true, "do_center_crop": true, "crop_size": 224, "size": 256,
                          "resample": 3})")
-                .find("size is 256, expected shortest_edge, or height and width"),
+                .find("size is the number 256, expected shortest_edge, or height and width"),
             std::string::npos);
   EXPECT_NE(error_in(R"({"do_normalize": true})").find("image_mean is missing"), std::string::npos);
 }
@@ -136,17 +136,19 @@ TEST(Recipe, OpenClipSaysHowItResizes) {
 
 TEST(Recipe, ErrorsNameTheKeyWhatIsThereAndWhatWasExpected) {
   EXPECT_EQ(error_in(R"({"input_size": [3, 224]})"),
-            "recipe.json: input_size is [3,224], expected [channels, height, width]");
+            "recipe.json: input_size is the array [3, 224], expected [channels, height, width]");
   EXPECT_EQ(error_in(R"({"pretrained_cfg": {"input_size": [1, 224, 224]}})"),
-            "recipe.json: pretrained_cfg: input_size is [1,224,224], expected 3 channels first");
-  EXPECT_EQ(error_in(R"({"n_px": "big"})"),
-            "recipe.json: n_px is \"big\", expected a positive number of pixels, or [height, "
-            "width]");
+            "recipe.json: pretrained_cfg: input_size is the array [1, 224, 224], expected 3 "
+            "channels first");
+  EXPECT_EQ(
+      error_in(R"({"n_px": "big"})"),
+      "recipe.json: n_px is the string 'big', expected a positive number of pixels, or [height, "
+      "width]");
   EXPECT_EQ(error_in(R"({"crop_size": 224, "mean": [1, 2]})"),
-            "recipe.json: mean is [1,2], expected three numbers");
+            "recipe.json: mean is the array [1, 2], expected three numbers");
   EXPECT_EQ(error_in(R"({"image_processor_type": "ViTImageProcessor", "do_resize": 1})"),
-            "recipe.json: do_resize is 1, expected true or false");
-  EXPECT_EQ(error_in("[1, 2]"), "recipe.json: is [1,2], wanted a JSON object");
+            "recipe.json: do_resize is the number 1, expected true or false");
+  EXPECT_EQ(error_in("[1, 2]"), "recipe.json: is the array [1, 2], wanted a JSON object");
   EXPECT_NE(error_in(R"({"crop_size": 224, "interpolation": "cubic"})").find("interpolation is"),
             std::string::npos);
   for (const char* text :

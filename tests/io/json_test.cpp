@@ -31,9 +31,10 @@ TEST(Json, NamesTheKeyWhatWasFoundAndWhatWasExpected) {
                   "'width' is the number 2.5, expected an integer between -2147483648 and");
   EXPECT_CONTAINS(error_of([&] { (void)json_get<std::uint8_t>(config, "n", "config.json"); }),
                   "'n' is the number -1, expected an integer between 0 and 255");
-  EXPECT_EQ(error_of([&] { (void)json_get<std::vector<double>>(config, "list", "config.json"); }),
-            "config.json: 'list' is an array of 2, expected an array whose elements are each a "
-            "number");
+  EXPECT_EQ(
+      error_of([&] { (void)json_get<std::vector<double>>(config, "list", "config.json"); }),
+      "config.json: 'list' is the array [1, 'a'], expected an array whose elements are each a "
+      "number");
   EXPECT_EQ(error_of([&] { (void)json_get<bool>(config, "absent", "config.json"); }),
             "config.json: no key 'absent', expected true or false");
 }

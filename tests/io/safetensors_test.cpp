@@ -96,8 +96,8 @@ TEST(Safetensors, RefusesEntriesThatDoNotFit) {
   EXPECT_CONTAINS(error("F32", "[0,4611686018427387904,4]", "[0,0]"), "whose size overflows");
   EXPECT_CONTAINS(error("F64", "[2305843009213693952]", "[0,8]"), "whose size overflows");
   EXPECT_CONTAINS(error("F32", "[18446744073709551615]", "[0,8]"), "overflows");
-  EXPECT_CONTAINS(error("F32", "[-2]", "[0,8]"), "'shape' is an array of 1, expected an array");
-  EXPECT_CONTAINS(error("F32", "[2.0]", "[0,8]"), "'shape' is an array of 1");
+  EXPECT_CONTAINS(error("F32", "[-2]", "[0,8]"), "'shape' is the array [-2], expected an array");
+  EXPECT_CONTAINS(error("F32", "[2.0]", "[0,8]"), "'shape' is the array [2.0]");
   EXPECT_CONTAINS(error("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), "has 9 dimensions, at most 8");
   EXPECT_CONTAINS(error("F32", "[2]", "[0,4,8]"), "data_offsets has 3 numbers, expected 2");
   EXPECT_CONTAINS(error("F33", "[2]", "[0,8]"), "has the unknown dtype 'F33'");

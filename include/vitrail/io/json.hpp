@@ -108,7 +108,8 @@ namespace detail {
   if (value.is_null()) return "null";
   char digits[32];
   const auto end = std::to_chars(digits, digits + sizeof digits, value.get<double>()).ptr;
-  return std::string(digits, end);
+  const std::string text(digits, end);
+  return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
 }
 
 /// "the string 'gelu'", "the array [1, 2]": what was found, for messages. Short, and never by
