@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   add_verify(app, exit_code);
   add_info(app, exit_code);
   add_convert(app, exit_code);
+  add_compare_precision(app, exit_code);
   add_bench(app, exit_code);
 
   try {

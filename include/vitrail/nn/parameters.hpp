@@ -12,6 +12,14 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// What the products of the weight `name` are computed in when a model is loaded in `asked`. In
+/// int8 the first and the last layer stay in bf16.
+[[nodiscard]] constexpr Precision product_precision(std::string_view name, Precision asked) {
+  const bool first = name == "patch_embed.proj.weight";
+  const bool last = name == "head.weight" || name == "head_dist.weight";
+  return asked == Precision::int8 && (first || last) ? Precision::bf16 : asked;
+}
+
 template <Scalar T>
 class Parameters {
  public:
