@@ -106,7 +106,7 @@ TEST(Presets, HoldEveryPublishedWeightsArchitecture) {
     const Preset* preset = find_preset(architecture);
     ASSERT_NE(preset, nullptr) << weights.name;
     EXPECT_EQ(preset->embed_dim % preset->heads, 0) << weights.name;
-    EXPECT_TRUE(detail::timm_preprocess(weights.name, "test").has_value()) << weights.name;
+    EXPECT_TRUE(detail::timm_preprocess(weights.name).has_value()) << weights.name;
   }
 }
 

@@ -190,11 +190,13 @@ class FileParameters final : public Parameters<T> {
     detail::reorder<To>(elements.flat(), stored.part_shape, stored.layout, to.data());
   }
 
-  /// `count` elements at `x`, from row `row` on, times the scales of their rows.
+  /// `count` elements at `x`, whole rows from row `row` on, times the scales of their rows.
   static void multiply(const Part& part, Index row, T* x, Index count) {
     const Index K = part.view.shape.count() / static_cast<Index>(part.scales.size());
-    for (Index i = 0; i < count; ++i)
-      x[i] *= static_cast<T>(part.scales[static_cast<std::size_t>(row + i / K)]);
+    for (T* const end = x + count; x < end; x += K, ++row) {
+      const T scale = static_cast<T>(part.scales[static_cast<std::size_t>(row)]);
+      for (Index k = 0; k < K; ++k) x[k] *= scale;
+    }
   }
 
   static void convert_row(const Part& part, Index row, Index K, T* out) {

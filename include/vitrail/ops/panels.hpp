@@ -81,8 +81,9 @@ class Panels {
     const Index count = rows_of(panel);
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
-      const std::int8_t* const row = rows + n * inputs_;
-      put_quantised_row(panel, n, groups, scales[n], [row](Index k) { return int{row[k]}; });
+      std::byte* const to = groups.data() + n * padded_steps() * 4;
+      const Index sum = copy_as_unsigned(rows + n * inputs_, inputs_, to);
+      end_quantised_row(panel, n, to, scales[n], static_cast<int>(sum));
     }
     transpose_groups(panel, groups);
   }
@@ -128,26 +129,51 @@ class Panels {
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
       const float* const row = rows + n * stride;
+      std::byte* const to = groups.data() + n * padded_steps() * 4;
       const float scale = weight_scale(row, inputs_);
-      put_quantised_row(panel, n, groups, scale,
-                        [=](Index k) { return quantised_weight(row[k], scale); });
+      int sum = 0;
+      for (Index k = 0; k < inputs_; ++k) {
+        const int q = quantised_weight(row[k], scale);
+        sum += q;
+        to[k] = static_cast<std::byte>(q + 128);
+      }
+      end_quantised_row(panel, n, to, scale, sum);
     }
     transpose_groups(panel, groups);
   }
 
-  /// Row n of a panel as unsigned bytes, w + 128: the instructions multiply unsigned by signed.
-  template <class Weight>
-  void put_quantised_row(Index panel, Index n, AlignedBytes& groups, float scale, Weight&& weight) {
-    auto* const values = reinterpret_cast<std::uint8_t*>(groups.data() + n * padded_steps() * 4);
-    int sum = 0;
-    for (Index k = 0; k < inputs_; ++k) {
-      const int q = weight(k);
-      sum += q;
-      values[k] = static_cast<std::uint8_t>(q + 128);
-    }
-    std::memset(values + inputs_, 0, static_cast<std::size_t>(padded_steps() * 4 - inputs_));
+  /// Row n of a panel of int8 is at `to`, as unsigned bytes, w + 128: the instructions multiply
+  /// unsigned by signed.
+  void end_quantised_row(Index panel, Index n, std::byte* to, float scale, int sum) {
+    std::memset(to + inputs_, 0, static_cast<std::size_t>(padded_steps() * 4 - inputs_));
     column_values_(0, panel * width() + n) = scale;
     column_values_(1, panel * width() + n) = static_cast<float>(sum);
+  }
+
+  /// K signed bytes to unsigned ones, 128 more; returns the sum of the signed ones. Eight at a
+  /// time: the other bit 7 adds 128, and sums of bytes fit lanes of 16 bits for 128 steps.
+  static Index copy_as_unsigned(const std::int8_t* from, Index K, std::byte* to) {
+    constexpr std::uint64_t low_bytes = 0x00ff00ff00ff00ffU;
+    Index sum = -128 * K;
+    Index k = 0;
+    while (k + 8 <= K) {
+      const Index end = std::min(K - K % 8, k + Index{8 * 128});
+      std::uint64_t lanes = 0;
+      for (; k < end; k += 8) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, from + k, 8);
+        bytes ^= 0x8080808080808080U;
+        std::memcpy(to + k, &bytes, 8);
+        lanes += (bytes & low_bytes) + (bytes >> 8 & low_bytes);
+      }
+      for (; lanes != 0; lanes >>= 16) sum += static_cast<Index>(lanes & 0xffffU);
+    }
+    for (; k < K; ++k) {
+      const int value = from[k] + 128;
+      to[k] = static_cast<std::byte>(value);
+      sum += value;
+    }
+    return sum;
   }
 
   /// Groups of one row while it is packed: whole blocks of 64 bytes.
