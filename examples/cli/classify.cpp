@@ -57,7 +57,6 @@ void print_text(const std::string& picture, const std::vector<Prediction>& predi
   }
   std::printf("  decode %.1f ms, resize %.1f ms, encode %.1f ms\n", timing.decode, timing.resize,
               timing.encode);
-  std::fflush(stdout);
 }
 
 void print_json(const std::string& picture, const std::vector<Prediction>& predictions,
@@ -71,7 +70,7 @@ void print_json(const std::string& picture, const std::vector<Prediction>& predi
                        {"decode_ms", timing.decode},
                        {"resize_ms", timing.resize},
                        {"encode_ms", timing.encode}};
-  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
+  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
 int classify(const ClassifyOptions& options) {
@@ -111,6 +110,7 @@ int classify(const ClassifyOptions& options) {
     } catch (const Error& error) {
       failures.emplace_back(error.what());
     }
+    check_standard_output();
     progress.step();
   }
   progress.hide();

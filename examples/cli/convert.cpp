@@ -36,15 +36,16 @@ int convert(const ConvertOptions& options) {
     for (const auto* config :
          {&files.config, &files.preprocessor_config, &files.open_clip_config}) {
       if (!*config) continue;
-      std::error_code error;
       const fs::path copy = file.parent_path() / fs::path((*config)->path).filename();
       if (fs::weakly_canonical((*config)->path) == fs::weakly_canonical(copy)) continue;
-      fs::copy_file((*config)->path, copy, fs::copy_options::overwrite_existing, error);
-      if (error) fail(copy.string(), "cannot be written: " + error.message());
+      const MappedFile original((*config)->path);
+      NewFile written(copy.string());
+      written.write(original.bytes());
+      written.commit();
     }
   }
   std::printf("%s: %zu tensors, %.1f MiB", file.string().c_str(), converted.tensors,
-              static_cast<double>(fs::file_size(file)) / (1 << 20));
+              static_cast<double>(converted.bytes) / (1 << 20));
   if (converted.products > 0)
     std::printf("; the weights of %zu products in %s", converted.products,
                 options.model.precision.c_str());

@@ -1,10 +1,12 @@
 // The vitrail program: what most people meet first.
 
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <new>
 
 #include "commands.hpp"
+#include "options.hpp"
 
 #include <vitrail/macros.hpp>
 
@@ -37,8 +39,11 @@ int main(int argc, char** argv) {
   add_compare_precision(app, exit_code);
   add_bench(app, exit_code);
 
+  // A reader that leaves (`| head -1`) makes a write fail, with a message, instead of ending us.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     app.parse(argc, argv);
+    check_standard_output();
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::bad_alloc&) {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <thread>
+#include <vitrail/io/mapped_file.hpp>
 #include <vitrail/runtime/thread_pool.hpp>
 
 namespace fs = std::filesystem;
@@ -28,6 +30,7 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   options.pad_to_patch = pad;
   options.patch_size = patch;
   options.lenient = lenient;
+  options.limits.map_files = !no_mmap;
   if (!size.empty()) std::tie(options.image_height, options.image_width) = parse_size(size);
   if (precision == "bf16") options.precision = vitrail::Precision::bf16;
   if (precision == "int8") options.precision = vitrail::Precision::int8;
@@ -104,6 +107,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
       ->check(CLI::Range(0.0, 1.0));
   command.add_flag("--lenient", options.lenient,
                    "Ignore tensors that the architecture has no place for");
+  command.add_flag("--no-mmap", options.no_mmap,
+                   "Read the files into memory, for those that may be truncated while in use");
 }
 
 std::pair<vitrail::Index, vitrail::Index> parse_size(const std::string& text) {
@@ -119,6 +124,14 @@ std::pair<vitrail::Index, vitrail::Index> parse_size(const std::string& text) {
   const std::size_t x = text.find('x');
   const vitrail::Index height = number(text.substr(0, x));
   return {height, x == std::string::npos ? height : number(text.substr(x + 1))};
+}
+
+void check_standard_output() {
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return;
+  vitrail::fail("standard output", "cannot write: ",
+                errno == 0 ? "an earlier write failed" : vitrail::detail::system_reason(errno));
 }
 
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments) {

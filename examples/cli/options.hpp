@@ -28,6 +28,7 @@ struct ModelOptions {
   std::vector<std::string> overlays;
   bool pad = false;
   bool lenient = false;
+  bool no_mmap = false;
 
   /// The model's path, or the bundled model's when none was given.
   [[nodiscard]] std::string model_path() const;
@@ -41,6 +42,9 @@ void add_threads_option(CLI::App& command, int& threads);
 
 /// "384" or "384x256" (height x width) to two extents. Throws CLI::ValidationError.
 std::pair<vitrail::Index, vitrail::Index> parse_size(const std::string& text);
+
+/// Throws Error when what was printed has not arrived: a full disk, a closed pipe.
+void check_standard_output();
 
 /// Files and the pictures of folders, in order. Throws Error for a folder without pictures.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);

@@ -110,6 +110,36 @@ TEST(Presets, HoldEveryPublishedWeightsArchitecture) {
   }
 }
 
+TEST(Load, NoticesAFileThatShrinksWhileItIsInUse) {
+  const Folder folder;
+  for (const char* name : {"config.json", "model.safetensors"})
+    fs::copy(std::string(VITRAIL_GOLDEN_DIR "/timm_vit_cls/") + name, folder / name);
+  const LoadOptions mapped;
+  LoadOptions copied;
+  copied.limits.map_files = false;
+  const Checkpoint first = open_checkpoint(folder.path(), mapped);
+  const Checkpoint second = open_checkpoint(folder.path(), copied);
+  const auto size = fs::file_size(folder / "model.safetensors");
+  fs::resize_file(folder / "model.safetensors", size / 2);
+  const std::string error = error_of([&] { (void)load_vit<float>(first, mapped); });
+  EXPECT_NE(error.find("changed from " + std::to_string(size)), std::string::npos) << error;
+  EXPECT_EQ(error_of([&] { (void)load_vit<float>(second, copied); }), "");
+}
+
+TEST(Load, AConfigCannotAskForAnEnormousPicture) {
+  const Folder folder;
+  fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/model.safetensors", folder / "model.safetensors");
+  fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/config.json", folder / "config.json");
+  const auto with_recipe = [&](const char* text) {
+    std::ofstream(folder / "preprocessor_config.json") << text;
+    return error_of([&] { (void)load(folder.path()); });
+  };
+  EXPECT_EQ(with_recipe(R"({"image_processor_type":"ViTImageProcessor","size":2048})"), "");
+  const std::string error =
+      with_recipe(R"({"image_processor_type":"ViTImageProcessor","size":100000})");
+  EXPECT_NE(error.find("the limit is 4194304"), std::string::npos) << error;
+}
+
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 /// Random weights, kept under the names they were asked for by.

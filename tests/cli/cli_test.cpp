@@ -1,6 +1,7 @@
 // The program as a user meets it: what it prints, its one-line errors, its exit codes.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -22,9 +23,11 @@ struct Outcome {
   std::string error;  // standard error
 };
 
-Outcome vitrail_program(const std::string& arguments) {
+/// `before` stands before the program in the shell's command: "ulimit -f 8; ", "setpriv ... ".
+Outcome vitrail_program(const std::string& arguments, const std::string& before = "") {
   const fs::path log = fs::temp_directory_path() / ("vitrail_cli_" + std::to_string(getpid()));
-  const std::string command = std::string(VITRAIL_PROGRAM) + " " + arguments + " 2>" + log.string();
+  const std::string command =
+      before + std::string(VITRAIL_PROGRAM) + " " + arguments + " 2>" + log.string();
   Outcome outcome;
   FILE* pipe = popen(command.c_str(), "r");
   char buffer[4096];
@@ -39,8 +42,9 @@ Outcome vitrail_program(const std::string& arguments) {
 }
 
 /// Exit code 1, and one line that has all of `words`.
-void expect_error(const std::string& arguments, const std::vector<std::string>& words) {
-  const Outcome outcome = vitrail_program(arguments);
+void expect_error(const std::string& arguments, const std::vector<std::string>& words,
+                  const std::string& before = "") {
+  const Outcome outcome = vitrail_program(arguments, before);
   EXPECT_EQ(outcome.code, 1) << arguments;
   EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
   for (const std::string& word : words)
@@ -230,6 +234,73 @@ TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
   expect_error(classify(scratch / "m"), {"config.json", "vit_enormous_patch1"});
   expect_error("classify " + golden + "/timm_vit_cls/config.json", {"config.json", "no JPEG"});
   expect_error("classify " + (scratch / "absent.png"), {"absent.png", "not found"});
+}
+
+TEST(Errors, AFullDiskLeavesNothingHalfWritten) {
+  const Scratch scratch;
+  const std::string picture = model + "/pictures/bag.png";
+  const std::string small = "trap '' XFSZ; ulimit -f 8; ";  // 4 KiB; then as on a full disk
+  const std::string out = scratch / "out.safetensors";
+  write(out, "old");
+  expect_error("embed --tokens " + picture + " -o " + out, {out, "cannot write"}, small);
+  EXPECT_EQ(read(out), "old");
+  expect_error("convert " + model + " " + (scratch / "converted"), {"cannot write"}, small);
+  EXPECT_TRUE(fs::is_empty(scratch / "converted"));
+  expect_error(
+      "run --model " + golden + "/hf_vit -i " + golden + "/hf_vit/input.safetensors -o " + out,
+      {out, "cannot write"}, small);
+  EXPECT_EQ(read(out), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(scratch / "."), {}), 2);
+
+  expect_error("classify " + picture + " >/dev/full", {"standard output", "No space left"});
+  expect_error("info " + model + " >/dev/full", {"standard output", "No space left"});
+  expect_error("embed " + picture + " -o /dev/full", {"/dev/full", "No space left"});
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
+  expect_error("embed " + picture + " -o " + (scratch / "."), {"is a directory"});
+  expect_error("embed " + picture + " -o " + (scratch / "absent/out"), {"folder does not exist"});
+}
+
+TEST(Errors, AClosedPipeIsOneLine) {
+  const Scratch scratch;
+  const std::string pictures = model + "/pictures";
+  const std::string code = scratch / "code";
+  const std::string error = scratch / "error";
+  const std::string command = "{ sleep 0.3; " VITRAIL_PROGRAM " classify " + pictures + " 2>" +
+                              error + "; echo $? >" + code + "; } | true; sleep 1";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  for (int wait = 0; wait < 100 && read(code).empty(); ++wait) ::usleep(100'000);
+  EXPECT_EQ(read(code), "1\n");
+  EXPECT_EQ(read(error), "vitrail: standard output: cannot write: Broken pipe\n");
+}
+
+TEST(Errors, SayWhenThereIsNoPermission) {
+  std::string before;
+  if (::geteuid() == 0) {  // root may read everything: become somebody else
+    before = "setpriv --reuid=65534 --clear-groups ";
+    if (std::system((before + "test -x " VITRAIL_PROGRAM).c_str()) != 0)
+      GTEST_SKIP() << "cannot drop root's rights here";
+  }
+  const Scratch scratch;
+  const std::string picture = model + "/pictures/bag.png";
+  fs::create_directories(scratch / "closed");
+  fs::copy(model, scratch / "closed/model");
+  fs::create_directories(scratch / "model");
+  for (const char* name : {"config.json", "model.safetensors"})
+    fs::copy_file(model + "/" + name, scratch / "model/" + name);
+  const auto classify = "classify " + picture + " --model ";
+  fs::permissions(scratch / "closed", fs::perms::none);
+  expect_error(classify + (scratch / "closed"), {"closed", "cannot list", "Permission denied"},
+               before);
+  expect_error(classify + (scratch / "closed/model"), {"closed/model", "no permission"}, before);
+  expect_error("classify " + (scratch / "closed/cat.png"), {"cat.png", "no permission"}, before);
+  expect_error("classify " + (scratch / "closed"), {"closed", "Permission denied"}, before);
+  expect_error("embed " + picture + " -o " + (scratch / "closed/out"), {"out", "no permission"},
+               before);
+  fs::permissions(scratch / "model/config.json", fs::perms::none);
+  expect_error(classify + (scratch / "model"), {"config.json", "no permission"}, before);
+  fs::permissions(scratch / "model/model.safetensors", fs::perms::none);
+  expect_error(classify + (scratch / "model"), {"model.safetensors", "no permission"}, before);
+  fs::permissions(scratch / "closed", fs::perms::owner_all);
 }
 
 TEST(CommandLine, ABadFlagExitsWithTwo) {

@@ -1,8 +1,6 @@
-// Fuzzes every reader of io/ through the door users come in by: bytes in, tensors or one Error out.
+// Every reader of io/ through the door users come in by: bytes in, tensors or one Error out.
 //
-//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Iinclude
-//       tests/fuzz/tensor_file_fuzz.cpp -o tensor_file_fuzz
-//   ./tensor_file_fuzz -max_len=20000 corpus tests/golden/torch_files
+// safetensors, npz, npy and zip, PyTorch's files and their pickles: the bytes tell which.
 #include <vitrail/io/tensor_file.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

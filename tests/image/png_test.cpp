@@ -48,6 +48,21 @@ std::vector<int> samples(const Bytes& png, const DecodeOptions& options = {}) {
   return {flat.begin(), flat.end()};
 }
 
+TEST(Png, ASmallFileCannotClaimALargePicture) {
+  for (const std::uint8_t kind : Bytes{0, 2, 6}) {
+    const std::string error =
+        error_of([&] { (void)samples(png_of(13000, 13000, 16, kind, {}, {0})); });
+    EXPECT_NE(error.find("cannot hold"), std::string::npos) << error;
+  }
+  const std::string error = error_of([] { (void)samples(png_of(1, 1 << 20, 8, 0, {}, {0})); });
+  EXPECT_NE(error.find("131072 a side"), std::string::npos) << error;
+}
+
+TEST(Png, ZerosMayBePackedAsTightlyAsDeflateCan) {
+  const Bytes rows(2000 * (1 + 6000), 0);
+  EXPECT_EQ(samples(png_of(2000, 2000, 8, 2, {}, rows)).size(), 12'000'000U);
+}
+
 TEST(Png, AnIndexBeyondThePaletteIsItsGreyAsInPillow) {
   const Bytes png = png_of(3, 1, 8, 3, {{"PLTE", {9, 8, 7, 6, 5, 4}}}, {0, 0, 1, 200});
   EXPECT_EQ(samples(png), (std::vector<int>{9, 8, 7, 6, 5, 4, 200, 200, 200}));

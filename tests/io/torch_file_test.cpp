@@ -85,7 +85,7 @@ TEST(TorchFile, OpensTheModelOfATrainingCheckpoint) {
     const TorchFile file(torch_golden(name));
     EXPECT_EQ(file.group(), "model");
     EXPECT_EQ(file.names(), (std::vector<std::string>{"inner.b", "list.0", "list.1", "w"}));
-    EXPECT_EQ(file.groups(), (std::map<std::string, std::size_t>{
+    EXPECT_EQ(file.groups(), (std::map<std::string, std::size_t, NameLess>{
                                  {"model", 4}, {"model_ema", 1}, {"optimizer", 1}}));
     EXPECT_EQ(file.metadata().at("args.model"), "vit_tiny");
     EXPECT_EQ(file.metadata().at("epoch"), "299");

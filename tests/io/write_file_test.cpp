@@ -1,6 +1,8 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
+#include <thread>
 #include <vitrail/io/write_file.hpp>
 
 #include "support/io_files.hpp"
@@ -56,6 +58,36 @@ TEST(NewFile, ReportsThatTheDiskTakesNoMoreAndKeepsTheOldFile) {
   EXPECT_CONTAINS(error, path + ": cannot write: ");
   EXPECT_EQ(read_whole(path), "old");
   EXPECT_EQ(folder.count(), 1U);
+}
+
+TEST(NewFile, WritesToPipesAndDevicesInPlace) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "pipe";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  std::string received;
+  std::thread reader([&] { received = read_whole(path); });
+  NewFile file(path);
+  file.write(bytes_of("through a pipe"));
+  file.commit();
+  reader.join();
+  EXPECT_EQ(received, "through a pipe");
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
+  EXPECT_EQ(folder.count(), 1U);
+  if (std::filesystem::is_character_file("/dev/full")) {
+    EXPECT_EQ(error_of([] {
+                NewFile full("/dev/full");
+                full.write(bytes_of("x"));
+                full.commit();
+              }),
+              "/dev/full: cannot write: No space left on device");
+    EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+  }
+}
+
+TEST(NewFile, RefusesADirectory) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(error_of([&] { NewFile file(folder / "."); }),
+            (folder / ".") + ": is a directory, expected a file");
 }
 
 }  // namespace

@@ -12,13 +12,13 @@ using Rows = std::vector<std::vector<double>>;
 /// The parameters of a block, remembered as plain vectors while the block is loaded.
 class Remembering final : public Parameters<double> {
  public:
-  [[nodiscard]] bool contains(const std::string&) const override { return true; }
-  [[nodiscard]] Tensor<double, 1> tensor(const std::string& name, const Shape& shape) override {
+  [[nodiscard]] bool contains(std::string_view) const override { return true; }
+  [[nodiscard]] Tensor<double, 1> tensor(std::string_view name, const Shape& shape) override {
     Tensor<double, 1> values = random_.tensor(name, shape);
-    seen[name].assign(values.flat().begin(), values.flat().end());
+    seen[std::string(name)].assign(values.flat().begin(), values.flat().end());
     return values;
   }
-  [[nodiscard]] PackedMatrix<double> matrix(const std::string& name, const Shape& shape) override {
+  [[nodiscard]] PackedMatrix<double> matrix(std::string_view name, const Shape& shape) override {
     const Tensor<double, 1> values = tensor(name, shape);
     return PackedMatrix<double>::pack({values.data(), {shape[0], shape.count() / shape[0]}},
                                       Precision::f32, serial_);
@@ -132,7 +132,8 @@ TEST(EncoderBlock, AdaptersAreTheirEquationsInDouble) {
       AdapterConfig{.hidden = {3}, .input = AdapterInput::branch, .activation = Activation::silu};
   c.mlp_adapter = AdapterConfig{.hidden = {6}, .scale = 0.25};
   Remembering parameters;
-  const EncoderBlock<double> block = detail::load_block(c, parameters, 0);
+  EncoderBlock<double> block;
+  detail::load_block<double>(c, parameters, 0, block);
   const auto p = parameters.below("blocks.0.");
   const auto adapter = [&](const Rows& u, const std::string& name, bool relu, double scale) {
     Rows hidden = product(u, p(name + ".down.weight"), p(name + ".down.bias"));
@@ -170,7 +171,8 @@ TEST(EncoderBlock, DifferentialAttentionIsItsEquationInDouble) {
   c.mlp_hidden = 40;
   c.differential_attention = true;
   Remembering parameters;  // has lambda_a and lambda_b
-  const EncoderBlock<double> block = detail::load_block(c, parameters, 4);
+  EncoderBlock<double> block;
+  detail::load_block<double>(c, parameters, 4, block);
   const auto p = parameters.below("blocks.4.");
   const double initial = 0.8 - 0.6 * std::exp(-0.3 * 4);
   const double lambda = std::exp(p("attn.lambda_a")[0]) - std::exp(p("attn.lambda_b")[0]) + initial;
@@ -215,7 +217,8 @@ TEST(EncoderBlock, IsItsEquationsInDouble) {
   c.layer_scale = true;
   c.norm_eps = 1e-5;
   Remembering parameters;
-  const EncoderBlock<double> block = detail::load_block(c, parameters, 0);
+  EncoderBlock<double> block;
+  detail::load_block<double>(c, parameters, 0, block);
   const auto p = parameters.below("blocks.0.");
 
   const Rows input = some_tokens(7, 20);

@@ -5,7 +5,9 @@
 
 std::string describe(const vitrail::Checkpoint& checkpoint);
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const vitrail::Checkpoint checkpoint = vitrail::open_checkpoint(argc > 1 ? argv[1] : ".", {});
   return describe(checkpoint) == checkpoint.config.architecture ? 0 : 1;
+} catch (...) {
+  return 1;
 }

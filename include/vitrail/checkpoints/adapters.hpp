@@ -13,6 +13,7 @@
 #ifndef VITRAIL_CHECKPOINTS_ADAPTERS_HPP
 #define VITRAIL_CHECKPOINTS_ADAPTERS_HPP
 
+#include <charconv>
 #include <vitrail/checkpoints/settle.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -102,9 +103,11 @@ struct FoundAdapters {
     if (option && *option == "sequential") adapter.input = AdapterInput::branch;
     norm = json_get_if<std::string>(file->json, "ffn_adapter_layernorm_option", where).value_or("");
     if (const Json* scalar = json_find(file->json, "ffn_adapter_scalar")) {
-      const Json number =  // written as a string: "0.1", "learnable_scalar"
-          scalar->is_string() ? Json::parse(scalar->get<std::string>(), nullptr, false) : *scalar;
-      if (number.is_number()) adapter.scale = number.get<double>();
+      if (scalar->is_number()) adapter.scale = scalar->get<double>();
+      if (scalar->is_string()) {  // "0.1", or "learnable_scalar"
+        const auto& text = scalar->get_ref<const std::string&>();
+        std::from_chars(text.data(), text.data() + text.size(), adapter.scale);
+      }
     }
   }
   if (!has_norm) return;
@@ -222,13 +225,11 @@ struct FoundAdapters {
 
 }  // namespace detail
 
-/// `checkpoint` with the adapters that its tensors hold in its blocks. Throws Error when a block
+/// Finds the adapters that the checkpoint's tensors hold in its blocks. Throws Error when a block
 /// has none though the others do, and when what joins them is not known or not run here.
-[[nodiscard, gnu::cold]] inline Checkpoint with_adapters(Checkpoint checkpoint,
-                                                         const LoadOptions& options) {
+[[gnu::cold]] inline void settle_adapters(const LoadOptions& options, Checkpoint& checkpoint) {
   checkpoint.config.attn_adapter = detail::settle_adapters_at(true, options, checkpoint);
   checkpoint.config.mlp_adapter = detail::settle_adapters_at(false, options, checkpoint);
-  return checkpoint;
 }
 
 VITRAIL_END_NAMESPACE

@@ -20,6 +20,7 @@ inline constexpr const char* converted_key = "vitrail.products";
 
 struct Converted {
   std::size_t tensors = 0;   // written
+  std::size_t bytes = 0;     // of their elements
   std::size_t products = 0;  // of them: weights in the precision asked for
 };
 
@@ -159,6 +160,7 @@ inline bool is_as_stored(const NamedTensors& tensors, const std::string& name,
   std::vector<std::pair<std::string, AnyTensor>> made;
   std::vector<NamedTensor> tensors;
   for (const auto& [name, view] : files.tensors) {
+    files.tensors.check_size(view);
     const auto found = products.find(name);
     const Precision precision = found != products.end() && detail::is_floating(view.dtype) &&
                                         detail::is_as_stored(checkpoint->files.tensors, name, view)
@@ -180,6 +182,7 @@ inline bool is_as_stored(const NamedTensors& tensors, const std::string& name,
   for (const auto& [name, tensor] : made) tensors.push_back({name, tensor.view()});
   write_safetensors(output, tensors, metadata);
   result.tensors = tensors.size();
+  for (const NamedTensor& tensor : tensors) result.bytes += tensor.view.bytes.size();
   return result;
 }
 

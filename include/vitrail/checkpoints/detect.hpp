@@ -41,9 +41,8 @@ inline constexpr Publisher publishers[] = {
 namespace detail {
 
 /// What every publisher's reader leaves to the end: adapters, and where the rest came from.
-[[nodiscard, gnu::cold]] inline Checkpoint completed(Checkpoint checkpoint,
-                                                     const LoadOptions& options) {
-  checkpoint = with_adapters(std::move(checkpoint), options);
+[[gnu::cold]] inline void complete(const LoadOptions& options, Checkpoint& checkpoint) {
+  settle_adapters(options, checkpoint);
   Reasons& because = checkpoint.because;
   for (const char* field :
        {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
@@ -51,24 +50,23 @@ namespace detail {
   because.set_if_new("tokens", "the tensors");
   because.set_if_new(
       "size", checkpoint.files.config ? checkpoint.files.config->path : "the tensors' shapes");
-  return checkpoint;
 }
 
 }  // namespace detail
 
-/// Opens a folder or a file and settles everything but the weights' values. Throws Error when no
-/// publisher, or more than one, recognises the tensors, and as the publisher's own reader does.
-[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(const std::string& path,
+/// Settles everything but the weights' values for files that are open already, in memory too.
+/// Throws Error when no publisher, or more than one, recognises the tensors, and as the publisher's
+/// own reader does.
+[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(CheckpointFiles files,
                                                            const LoadOptions& options) {
-  CheckpointFiles files = open_checkpoint_files(path, options.limits, {.group = options.group});
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (const auto prefix = FoldedProbe::prefix_in(files.tensors))
     files.tensors = FoldedProbe(files.tensors, *prefix, options.limits);
-  if (files.config && is_meta_deit_config(files.config->json))
-    return detail::completed(open_meta_deit(std::move(files), options), options);
   const Publisher* found = nullptr;
   std::string known;
+  const bool meta_deit = files.config && is_meta_deit_config(files.config->json);
   for (const Publisher& publisher : publishers) {
+    if (meta_deit) break;  // its tensors have timm's names
     known += (known.empty() ? "" : ", ") + std::string(publisher.name);
     if (!publisher.recognises(files.tensors)) continue;
     if (found != nullptr) {
@@ -77,14 +75,23 @@ namespace detail {
     }
     found = &publisher;
   }
-  if (found == nullptr) {
+  if (found == nullptr && !meta_deit) {
     const std::string first = files.tensors.empty()
                                   ? "no tensors"
                                   : join("the first is '", files.tensors.names().front(), "'");
     fail(files.tensors.path(), files.tensors.size(), " tensors of no known Vision Transformer (",
          first, "), expected the names of ", known);
   }
-  return detail::completed(found->open(std::move(files), options), options);
+  Checkpoint checkpoint = (meta_deit ? open_meta_deit : found->open)(std::move(files), options);
+  detail::complete(options, checkpoint);
+  return checkpoint;
+}
+
+/// The same for a folder or a file.
+[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
+                                                const LoadOptions& options) {
+  return open_checkpoint(open_checkpoint_files(path, options.limits, {.group = options.group}),
+                         options);
 }
 
 VITRAIL_END_NAMESPACE

@@ -269,6 +269,7 @@ class FileParameters final : public Parameters<T> {
              ", config needs ", wanted.to_string(),
              (source->layout == Layout::same ? "" : " in another layout"));
       }
+      tensors().check_size(part.view);
       if (part.view.dtype == DType::i8 && wanted.rank() > 0)
         part.scales = read_scales(stored_name, source->begin, wanted[0]);
       used_.insert(stored_name);

@@ -31,7 +31,8 @@ namespace detail {
 inline std::string find_weights(const std::filesystem::path& folder) {
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "model.npz",
                            "open_clip_model.safetensors", "pytorch_model.bin"}) {
-    if (std::filesystem::is_regular_file(folder / name)) return (folder / name).string();
+    std::error_code absent;
+    if (std::filesystem::is_regular_file(folder / name, absent)) return (folder / name).string();
   }
   std::vector<std::string> found;
   std::error_code error;
@@ -67,7 +68,8 @@ inline std::string find_weights(const std::filesystem::path& folder) {
       {}};
   const auto read = [&](const char* name) -> std::optional<ConfigFile> {
     const std::filesystem::path file = folder / name;
-    if (!std::filesystem::is_regular_file(file)) return std::nullopt;
+    std::error_code absent;
+    if (!std::filesystem::is_regular_file(file, absent)) return std::nullopt;
     return ConfigFile{file.string(), read_json(file.string(), limits)};
   };
   files.config = read("config.json");

@@ -82,17 +82,21 @@ template <Scalar T>
 template <Scalar T>
 [[nodiscard]] VisionModel<T> load_model(const Checkpoint& checkpoint, const LoadOptions& options,
                                         std::vector<std::string>* surplus = nullptr) {
-  if (!checkpoint.swin) return load_vit<T>(checkpoint, options, surplus);
+  if (!checkpoint.swin) {
+    return VisionModel<T>(
+        std::unique_ptr<ViT<T>>(new ViT<T>(load_vit<T>(checkpoint, options, surplus))));
+  }
   check_abi();
   if (options.patch_size > 0)
     fail(checkpoint.path(), "holds a Swin, whose patches cannot be resized");
   SerialExecutor serial;
   FileParameters<T> parameters(checkpoint, options.precision,
                                options.executor == nullptr ? serial : *options.executor);
-  Swin<T> swin = Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters);
+  std::unique_ptr<Swin<T>> swin(
+      new Swin<T>(Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters)));
   detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
-  detail::set_size(checkpoint, options, swin);
-  return swin;
+  detail::set_size(checkpoint, options, *swin);
+  return VisionModel<T>(std::move(swin));
 }
 
 /// How the model of `checkpoint` wants its pictures, at the size asked for. Throws Error when

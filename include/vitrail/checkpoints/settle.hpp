@@ -35,12 +35,13 @@ VITRAIL_BEGIN_NAMESPACE
        "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
 }
 
-/// Sets image_height and image_width. Throws Error unless each is from 1 to 65536.
+/// Sets image_height and image_width. Throws Error when they are more than a picture may be.
 inline void set_image_size(Index height, Index width, std::string_view key, std::string_view where,
                            ViTConfig& c) {
-  constexpr Index largest = 1 << 16;
-  if (height < 1 || width < 1 || height > largest || width > largest) {
-    fail(where, "'", key, "' is ", height, " x ", width, ", expected between 1 and 65536 pixels");
+  constexpr Index most_pixels = PreprocessConfig{}.max_pixels;
+  if (height < 1 || width < 1 || height > most_pixels / width) {
+    fail(where, "'", key, "' is ", height, " x ", width, ", expected between 1 and ", most_pixels,
+         " pixels in all");
   }
   c.image_height = height;
   c.image_width = width;

@@ -5,6 +5,7 @@
 #ifndef VITRAIL_IMAGE_DECODE_HPP
 #define VITRAIL_IMAGE_DECODE_HPP
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -51,8 +52,12 @@ namespace detail {
   const std::string where = path.string();
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) fail(where, "is a folder, wanted a picture");
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) fail(where, std::filesystem::exists(path, ignored) ? "cannot be opened" : "not found");
+  if (!file)
+    fail(where, errno == ENOENT   ? "not found"
+                : errno == EACCES ? "cannot be opened: no permission"
+                                  : "cannot be opened");
 
   std::vector<char> bytes;
   constexpr std::size_t chunk = std::size_t{1} << 18;

@@ -54,6 +54,8 @@ class JpegReader {
     const Index height = info_.image_height;
     const Index width = info_.image_width;
     check_picture_size(height, width, where_, options);
+    // A block of 8 x 8 takes a bit at least, and no component has less than one block for 16.
+    check_compression(height * width, Index{64} * 8 * 16, source_.bytes_in_buffer, where_);
 
     switch (info_.num_components) {
       case 1: info_.out_color_space = JCS_GRAYSCALE; break;

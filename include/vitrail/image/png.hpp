@@ -24,7 +24,8 @@ namespace detail {
 
 class PngReader {
  public:
-  PngReader(ByteSpan bytes, std::string_view where) : rest_(bytes), where_(where) {
+  PngReader(ByteSpan bytes, std::string_view where)
+      : rest_(bytes), file_bytes_(bytes.size()), where_(where) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave,
                                   [](png_structp, png_const_charp) {});
     if (png_ == nullptr) fail(where_, "libpng does not start: another version, or no memory");
@@ -48,6 +49,9 @@ class PngReader {
     const Index height = png_get_image_height(png_, info_);
     const Index width = png_get_image_width(png_, info_);
     check_picture_size(height, width, where_, options);
+    // Deflate reaches 1032 to 1; asked before anything is allocated.
+    const std::size_t raw_row = png_get_rowbytes(png_, info_);
+    check_compression(height * static_cast<Index>(raw_row), 1040, file_bytes_, where_);
     const int bits = png_get_bit_depth(png_, info_);
     const int kind = png_get_color_type(png_, info_);
     const bool grey16 = kind == PNG_COLOR_TYPE_GRAY && bits == 16;
@@ -139,6 +143,7 @@ class PngReader {
   }
 
   ByteSpan rest_;  // what libpng has not read yet
+  std::size_t file_bytes_;
   std::string_view where_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;

@@ -48,6 +48,9 @@ struct PreprocessConfig {
   double rescale_factor = 1.0 / 255;
   std::array<float, 3> mean = {0, 0, 0};  // of the rescaled RGB values
   std::array<float, 3> std = {1, 1, 1};
+  /// Height x width of the result above this is an Error: a recipe from a stranger may ask for any
+  /// size. A size that the caller asks for (with_size) is allowed.
+  Index max_pixels = Index{1} << 22;
 
   /// One sentence for people.
   [[nodiscard]] std::string describe() const;
@@ -120,7 +123,7 @@ struct Size {
 /// Throws Error for a config no picture can be prepared with.
 inline void check_preprocess(const PreprocessConfig& config,
                              std::string_view where = "preprocess") {
-  const auto check = [where](bool good, const std::string& sentence) {
+  const auto check = [where](bool good, std::string_view sentence) {
     if (!good) fail(where, sentence);
   };
   const auto size = [](Index h, Index w) { return join(h, " x ", w); };
@@ -132,6 +135,9 @@ inline void check_preprocess(const PreprocessConfig& config,
   check(
       std::max({config.height, config.width, config.resize_height, config.resize_width}) <= largest,
       join("sizes above ", largest, " are not supported"));
+  check(config.height * config.width <= config.max_pixels,
+        join("the result is ", size(config.height, config.width), " pixels, the limit is ",
+             config.max_pixels, " in all"));
   for (const float std : config.std) check(std != 0, "a std is 0");
   check(config.resizer == Resizer::pillow ||
             (config.resize == ResizeMode::squash && config.filter == Filter::bilinear &&
@@ -164,6 +170,9 @@ inline void preprocess_as_tensorflow(const Image& image, const PreprocessConfig&
   detail::check_preprocess(config);
   if (config.height > 0) return {config.height, config.width};
   const detail::Size size = detail::resized_size(H, W, config);
+  if (size.height > 0 && size.width > config.max_pixels / size.height)
+    fail("preprocess", "a picture of ", W, " x ", H, " pixels becomes ", size.width, " x ",
+         size.height, ", the limit is ", config.max_pixels, " in all");
   return {size.height, size.width};
 }
 
@@ -261,6 +270,9 @@ namespace detail {
   }
   config.height = height;
   config.width = width;
+  constexpr Index largest = 1 << 20;
+  config.max_pixels =
+      std::max(config.max_pixels, std::min(height, largest) * std::min(width, largest));
   detail::check_preprocess(config);
   return config;
 }

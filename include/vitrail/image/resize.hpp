@@ -97,6 +97,10 @@ template <class Kernels>
   // The source rows that the region needs, and where they begin in the picture that holds them.
   const Index begin = same_height ? region.top : table.source_begin();
   const Index end = same_height ? region.top + region.height : table.source_end();
+  constexpr Index most_pixels = 178956970;  // between the two passes; Pillow's limit for a picture
+  if (!same_width && end - begin > most_pixels / region.width)
+    fail("resize", "needs ", end - begin, " rows of ", region.width, " pixels, the limit is ",
+         most_pixels, " in all");
   Image narrow;
   if (!same_width)
     narrow = resize_along_rows<Kernels>(image, begin, end, filter, width, region, executor);

@@ -112,7 +112,7 @@ class HuffmanCode {
       const int count = count_[length];
       if (code - count < first) {
         reader.skip(length);
-        return symbols_[static_cast<std::size_t>(index + (code - first))];
+        return symbols_[static_cast<std::size_t>(index) + static_cast<std::size_t>(code - first)];
       }
       index += count;
       first = (first + count) << 1;

@@ -34,6 +34,9 @@ struct Limits {
   std::uint64_t max_pickle_values = 4'000'000;
   /// Check the checksums of zip archives (npz and PyTorch files): costs one pass over the file.
   bool check_crc = true;
+  /// Map files. Off, they are read into memory (and count towards `max_allocated_bytes`): for files
+  /// that another process may truncate meanwhile, which under a mapping ends the program (SIGBUS).
+  bool map_files = true;
 };
 
 /// Counts what one file has made a reader allocate. Not thread safe; a reader owns one.

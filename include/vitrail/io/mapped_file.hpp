@@ -3,7 +3,8 @@
 // A mapping costs no copy and its pages can be dropped once used: release(). Its one weakness: when
 // another process truncates the file in place, touching the lost pages raises SIGBUS, which no
 // check here can turn into an Error. Replacing a file by rename, as every careful writer does, is
-// safe. For files that may be truncated under our feet, ReadMode::copy reads instead of mapping.
+// safe. For files that may be truncated under our feet, ReadMode::copy (for everything that a
+// loader opens: Limits::map_files = false) reads instead of mapping.
 #ifndef VITRAIL_IO_MAPPED_FILE_HPP
 #define VITRAIL_IO_MAPPED_FILE_HPP
 
@@ -68,7 +69,8 @@ class MappedFile {
   void read_sequentially() const { advise(bytes_, Advice::sequential); }
 
   /// Throws Error when the mapped file has changed its size on disk since it was opened. Loaders
-  /// call it before they touch the data; it narrows the window for SIGBUS, it cannot close it.
+  /// call it before they touch each tensor; it narrows the window for SIGBUS to the reading of one
+  /// tensor, it cannot close it.
   void check_size() const;
 
  private:
@@ -120,7 +122,7 @@ inline MappedFile::MappedFile(std::string path, ReadMode mode, const Limits& lim
   if (!regular && !S_ISFIFO(status.st_mode)) fail(path_, "is neither a regular file nor a pipe");
   if (regular && status.st_size <= 0) fail(path_, "is empty (0 bytes)");
 
-  if (regular && mode == ReadMode::map) {
+  if (regular && mode == ReadMode::map && limits.map_files) {
     const auto size = static_cast<std::size_t>(status.st_size);
     void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address != MAP_FAILED) {

@@ -82,6 +82,11 @@ class NamedTensors {
   void check_size() const {
     for (const auto& file : files_) file->check_size();
   }
+  /// The same for the file that holds `view`.
+  void check_size(const AnyView& view) const {
+    for (const auto& file : files_)
+      if (file->contains(view.bytes)) file->check_size();
+  }
 
  protected:
   NamedTensors() = default;

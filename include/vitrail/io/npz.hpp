@@ -50,7 +50,7 @@ class Npz : public NamedTensors {
   /// Bytes already in memory, which the caller keeps alive; `name` stands for the path.
   Npz(std::span<const std::byte> bytes, std::string name, const Limits& limits = {})
       : Npz(std::make_shared<const MappedFile>(bytes, std::move(name)), limits) {}
-  explicit Npz(std::shared_ptr<const MappedFile> file, const Limits& limits = {});
+  explicit Npz(const std::shared_ptr<const MappedFile>& file, const Limits& limits = {});
 
  private:
   void add_entry(const MappedFile& file, const ZipArchive& archive, const ZipEntry& entry,
@@ -59,7 +59,7 @@ class Npz : public NamedTensors {
                  AllocationBudget& budget, const Limits& limits);
 };
 
-inline Npz::Npz(std::shared_ptr<const MappedFile> file, const Limits& limits)
+inline Npz::Npz(const std::shared_ptr<const MappedFile>& file, const Limits& limits)
     : NamedTensors(file->path()) {
   keep(file);
   AllocationBudget budget(limits, file->bytes().size());

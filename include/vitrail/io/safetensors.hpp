@@ -12,6 +12,7 @@
 #ifndef VITRAIL_IO_SAFETENSORS_HPP
 #define VITRAIL_IO_SAFETENSORS_HPP
 
+#include <set>
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/little_endian.hpp>
 #include <vitrail/io/named_tensors.hpp>

@@ -6,6 +6,7 @@
 #define VITRAIL_IO_SHARDED_TENSORS_HPP
 
 #include <functional>
+#include <set>
 #include <vitrail/io/safetensors.hpp>
 
 VITRAIL_BEGIN_NAMESPACE

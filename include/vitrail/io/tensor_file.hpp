@@ -57,9 +57,9 @@ namespace detail {
   if (text.starts_with("PK\x03\x04") || text.starts_with("PK\x05\x06")) {
     if (has_data_pkl(ZipArchive(file->bytes(), path, limits)))
       return {TorchFile(std::move(file), limits, torch), FileFormat::torch};
-    return {Npz(std::move(file), limits), FileFormat::npz};
+    return {Npz(file, limits), FileFormat::npz};
   }
-  if (NpyHeader::begins(file->bytes())) return {Npz(std::move(file), limits), FileFormat::npy};
+  if (NpyHeader::begins(file->bytes())) return {Npz(file, limits), FileFormat::npy};
   if (TorchFile::begins_like_legacy(file->bytes()))
     return {TorchFile(std::move(file), limits, torch), FileFormat::torch};
   if (text.size() > 8 && text[8] == '{')

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include <vitrail/error.hpp>
 #include <vitrail/macros.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -16,6 +17,7 @@ struct NameLess {
   using is_transparent = void;
   VITRAIL_NOINLINE bool operator()(std::string_view a, std::string_view b) const { return a < b; }
 };
+
 namespace detail {
 
 /// `text` without control characters, at most `limit` bytes of it.

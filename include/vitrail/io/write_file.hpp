@@ -11,10 +11,18 @@
 VITRAIL_BEGIN_NAMESPACE
 
 /// Not thread safe; different objects may write to the same path, the last commit() wins.
+///
+/// A pipe or a device (/dev/stdout) has no place to take by a rename: it is written to as it comes.
 class NewFile {
  public:
-  /// Creates a temporary file in the folder of `path`. Throws Error when that is not possible.
+  /// Creates a temporary file in the folder of `path`. Throws Error when that is not possible, and
+  /// when `path` is a directory.
   explicit NewFile(std::string path) : path_(std::move(path)) {
+    if (is_special()) {
+      file_ = std::fopen(path_.c_str(), "wb");
+      if (file_ == nullptr) fail(path_, "cannot open: ", detail::system_reason(errno));
+      return;
+    }
     for (int attempt = 0; attempt < 1000 && file_ == nullptr; ++attempt) {
       temporary_ = join(path_, ".partial", attempt);
       file_ = std::fopen(temporary_.c_str(), "wbx");  // x: never an existing file
@@ -30,7 +38,7 @@ class NewFile {
   ~NewFile() {
     if (file_ == nullptr) return;
     std::fclose(file_);
-    std::remove(temporary_.c_str());
+    if (!temporary_.empty()) std::remove(temporary_.c_str());
   }
 
   /// Appends. Throws Error when the disk is full.
@@ -45,15 +53,28 @@ class NewFile {
     if (std::fflush(file_) != 0) fail(path_, "cannot write: ", detail::system_reason(errno));
     const bool closed = std::fclose(file_) == 0;
     file_ = nullptr;
-    if (closed && std::rename(temporary_.c_str(), path_.c_str()) == 0) return;
+    if (closed && (temporary_.empty() || std::rename(temporary_.c_str(), path_.c_str()) == 0))
+      return;
     const std::string reason = detail::system_reason(errno);
-    std::remove(temporary_.c_str());
+    if (!temporary_.empty()) std::remove(temporary_.c_str());
     fail(path_, "cannot write: ", reason);
   }
 
  private:
+  /// Whether something is there that is no regular file. Throws Error for a directory.
+  [[nodiscard]] bool is_special() const {
+#if __has_include(<sys/stat.h>)
+    struct stat status {};
+    if (::stat(path_.c_str(), &status) != 0) return false;
+    if (S_ISDIR(status.st_mode)) fail(path_, "is a directory, expected a file");
+    return !S_ISREG(status.st_mode);
+#else
+    return false;
+#endif
+  }
+
   std::string path_;
-  std::string temporary_;
+  std::string temporary_;  // empty: written in place
   std::FILE* file_ = nullptr;
 };
 

@@ -15,6 +15,8 @@ class VisionModel {
       : vit_(std::make_unique<ViT<T>>(std::move(vit))) {}
   VisionModel(Swin<T> swin)  // NOLINT(google-explicit-constructor)
       : swin_(std::make_unique<Swin<T>>(std::move(swin))) {}
+  explicit VisionModel(std::unique_ptr<ViT<T>> vit) : vit_(std::move(vit)) {}
+  explicit VisionModel(std::unique_ptr<Swin<T>> swin) : swin_(std::move(swin)) {}
 
   /// What both have: picture and patch size, classes, width of the features, eps, activation.
   [[nodiscard]] const ViTConfig& config() const { return swin_ ? swin_->config() : vit_->config(); }

@@ -52,8 +52,9 @@ struct Adapter {
 
   /// Reads `name`.{down,up}.{weight,bias}, and .scale, .norm_before.*, .norm_after.* where the
   /// config has them. Throws Error when one is missing or mis-shaped.
-  [[nodiscard, gnu::cold]] static Adapter load(Parameters<T>& parameters, std::string_view name,
-                                               Index D, Index R, const AdapterConfig& config) {
+  [[nodiscard]] VITRAIL_NOINLINE static Adapter load(Parameters<T>& parameters,
+                                                     std::string_view name, Index D, Index R,
+                                                     const AdapterConfig& config) {
     Adapter adapter;
     adapter.activation = config.activation;
     adapter.input = config.input;
@@ -80,7 +81,8 @@ struct Adapter {
   [[nodiscard]] bool empty() const { return down.empty(); }
 
   /// x (rows, D) becomes x + h + adapter, h (rows, D) being the branch's answer.
-  void operator()(MatrixView<const T> h, MatrixView<T> x, const Context& context) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> h, MatrixView<T> x,
+                                   const Context& context) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     const Index D = x.extent(1);

@@ -20,9 +20,10 @@ struct AttentionPool {
   Index heads = 1;      // A
 
   /// Reads `name`.latent (1, 1, D) and the layers below it.
-  [[nodiscard]] static AttentionPool load(Parameters<T>& parameters, std::string_view name, Index D,
-                                          Index A, Index M, double eps, NormKind kind,
-                                          Activation activation) {
+  [[nodiscard]] VITRAIL_NOINLINE static AttentionPool load(Parameters<T>& parameters,
+                                                           std::string_view name, Index D, Index A,
+                                                           Index M, double eps, NormKind kind,
+                                                           Activation activation) {
     AttentionPool pool;
     pool.heads = A;
     pool.latent = parameters.tensor(join(name, ".latent"), {1, 1, D});
@@ -38,8 +39,8 @@ struct AttentionPool {
 
   /// pooled (B, D) of tokens (B * T, D), of which the first `skipped` of each picture are not
   /// looked at.
-  void operator()(MatrixView<const T> tokens, Index batch, Index skipped, MatrixView<T> pooled,
-                  const Context& context) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> tokens, Index batch, Index skipped,
+                                   MatrixView<T> pooled, const Context& context) const {
     const Workspace::Scope scope(context.workspace);
     const Index D = tokens.extent(1);
     const Index rows = tokens.extent(0) / batch;

@@ -13,8 +13,8 @@ struct Dense {
   Tensor<T, 1> bias;       // (N), or empty
 
   /// Reads `name`.weight (N, K) and, if `with_bias`, `name`.bias (N).
-  [[nodiscard]] static Dense load(Parameters<T>& parameters, std::string_view name, Index N,
-                                  Index K, bool with_bias = true) {
+  [[nodiscard]] VITRAIL_NOINLINE static Dense load(Parameters<T>& parameters, std::string_view name,
+                                                   Index N, Index K, bool with_bias = true) {
     Dense dense;
     dense.weight = parameters.matrix(join(name, ".weight"), {N, K});
     if (with_bias) dense.bias = parameters.tensor(join(name, ".bias"), {N});
@@ -26,8 +26,8 @@ struct Dense {
 
   /// y (M, N) of x (M, K). `epilogue.bias` is set here; activation, scale and residual are the
   /// caller's.
-  void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
-                  Epilogue<T> epilogue = {}) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
+                                   Epilogue<T> epilogue = {}) const {
     if (!bias.empty()) epilogue.bias = bias.data();
     linear<T>(x, weight, epilogue, y, context);
   }

@@ -15,8 +15,9 @@ struct LayerNorm {
   NormKind kind = NormKind::layer_norm;
 
   /// Reads `name`.weight (D) and, for a LayerNorm, `name`.bias (D).
-  [[nodiscard]] static LayerNorm load(Parameters<T>& parameters, std::string_view name, Index D,
-                                      double eps, NormKind kind = NormKind::layer_norm) {
+  [[nodiscard]] VITRAIL_NOINLINE static LayerNorm load(Parameters<T>& parameters,
+                                                       std::string_view name, Index D, double eps,
+                                                       NormKind kind = NormKind::layer_norm) {
     LayerNorm norm{.eps = eps, .kind = kind};
     norm.gamma = parameters.tensor(join(name, ".weight"), {D});
     if (kind == NormKind::layer_norm) norm.beta = parameters.tensor(join(name, ".bias"), {D});
@@ -24,8 +25,9 @@ struct LayerNorm {
   }
 
   /// The same for a norm over patches: C * Ph * Pw values in the order of a patch's pixels.
-  [[nodiscard]] static LayerNorm load_for_patches(Parameters<T>& parameters, std::string_view name,
-                                                  Index C, Index Ph, Index Pw, double eps) {
+  [[nodiscard]] VITRAIL_NOINLINE static LayerNorm load_for_patches(Parameters<T>& parameters,
+                                                                   std::string_view name, Index C,
+                                                                   Index Ph, Index Pw, double eps) {
     LayerNorm norm{.eps = eps};
     norm.gamma = parameters.tensor(join(name, ".weight"), {1, C, Ph, Pw});
     norm.beta = parameters.tensor(join(name, ".bias"), {1, C, Ph, Pw});
@@ -38,7 +40,8 @@ struct LayerNorm {
   }
 
   /// y (M, D) of x (M, D); may be the same view.
-  void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, MatrixView<T> y,
+                                   const Context& context) const {
     normalize_rows<T>(x, parameters(), y, context);
   }
 };

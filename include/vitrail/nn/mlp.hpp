@@ -16,8 +16,8 @@ struct Mlp {
   bool gated = false;
 
   /// y (rows, D) = residual + scale * mlp(x (rows, D)); see Epilogue.
-  void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
-                  Epilogue<T> epilogue = {}) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
+                                   Epilogue<T> epilogue = {}) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     MatrixView<T> hidden = context.workspace.template matrix<T>(rows, fc1.outputs());

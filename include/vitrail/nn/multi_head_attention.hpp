@@ -22,9 +22,9 @@ struct DifferentialAttention {
 
   /// Reads `name`.lambda_{q1,k1,q2,k2} (hd / 2), or .lambda_{a,b} (1), and .sub_norm.weight (hd).
   /// Throws Error when one is missing or mis-shaped.
-  [[nodiscard, gnu::cold]] static DifferentialAttention load(Parameters<T>& parameters,
-                                                             std::string_view name, Index hd,
-                                                             Index block) {
+  [[nodiscard]] VITRAIL_NOINLINE static DifferentialAttention load(Parameters<T>& parameters,
+                                                                   std::string_view name, Index hd,
+                                                                   Index block) {
     const auto exponent = [&](const char* one, const char* q, const char* k) {
       if (const std::string whole = join(name, one); parameters.contains(whole))
         return static_cast<double>(parameters.tensor(whole, {1})(0));
@@ -61,9 +61,10 @@ struct MultiHeadAttention {
   /// y (B * T, D) = residual + scale * attention(x (B * T, D)), B pictures of T tokens. When `maps`
   /// (B, A, T, T) is not empty the softmaxed weights are written there too. `positions` matter to
   /// models with rotary or relative positions only.
-  void operator()(MatrixView<const T> x, Index batch, MatrixView<T> y, const Context& context,
-                  Epilogue<T> epilogue = {}, TensorView<T, 4> maps = {},
-                  const TokenPositions<T>& positions = {}) const {
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, Index batch, MatrixView<T> y,
+                                   const Context& context, Epilogue<T> epilogue = {},
+                                   TensorView<T, 4> maps = {},
+                                   const TokenPositions<T>& positions = {}) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     const Index inner = qkv.outputs() / 3;

@@ -22,8 +22,9 @@ struct PatchEmbedding {
   Index patch_width = 16;
 
   /// Reads `name`.weight (D, C, Ph, Pw) and, if `with_bias`, `name`.bias (D).
-  [[nodiscard]] static PatchEmbedding load(Parameters<T>& parameters, std::string_view name,
-                                           Index D, Index C, Index Ph, Index Pw, bool with_bias) {
+  [[nodiscard]] VITRAIL_NOINLINE static PatchEmbedding load(Parameters<T>& parameters,
+                                                            std::string_view name, Index D, Index C,
+                                                            Index Ph, Index Pw, bool with_bias) {
     PatchEmbedding embedding{.channels = C, .patch_height = Ph, .patch_width = Pw};
     embedding.proj.weight = parameters.matrix(join(name, ".weight"), {D, C, Ph, Pw});
     if (with_bias) embedding.proj.bias = parameters.tensor(join(name, ".bias"), {D});
@@ -37,8 +38,8 @@ struct PatchEmbedding {
   }
 
   /// tokens (B * N, D) of pixels (B, C, H, W).
-  void operator()(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
-                  const Context& context) const {
+  VITRAIL_NOINLINE void operator()(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
+                                   const Context& context) const {
     const Workspace::Scope scope(context.workspace);
     const Index N = grid(pixels.extent(2), pixels.extent(3)).count();
     const MatrixView<T> patches = context.workspace.template matrix<T>(

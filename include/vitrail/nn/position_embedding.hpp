@@ -18,8 +18,10 @@ struct PositionEmbedding {
   bool computed = false;  // sines and cosines of the grid, made anew for each other one
 
   /// Reads `name` (1, prefix + grid.count(), D).
-  [[nodiscard]] static PositionEmbedding load(Parameters<T>& parameters, std::string_view name,
-                                              Index prefix, Grid grid, Index D, PositionRule rule) {
+  [[nodiscard]] VITRAIL_NOINLINE static PositionEmbedding load(Parameters<T>& parameters,
+                                                               std::string_view name, Index prefix,
+                                                               Grid grid, Index D,
+                                                               PositionRule rule) {
     PositionEmbedding positions{.prefix = prefix, .grid = grid, .width = D, .rule = rule};
     positions.table = parameters.tensor(name, {1, prefix + grid.count(), D});
     return positions;
@@ -28,6 +30,10 @@ struct PositionEmbedding {
   /// SimpleViT's fixed positions (Beyer et al. 2022): [sin x, cos x, sin y, cos y], each of D/4
   /// frequencies 10000^(-k / (D/4 - 1)).
   [[nodiscard]] static PositionEmbedding sincos(Grid grid, Index D) {
+    constexpr Index most = Index{1} << 26;  // numbers; a config alone must not fill the memory
+    if (grid.count() > most / std::max<Index>(D, 1))
+      fail("positions", "a table of ", grid.count(), " patches of ", D, " numbers, the limit is ",
+           most, " in all");
     PositionEmbedding positions{.grid = grid, .width = D, .computed = true};
     positions.table = Tensor<T, 1>({grid.count() * D});
     fill_sincos(grid, {positions.table.data(), {grid.count(), D}});
@@ -41,7 +47,8 @@ struct PositionEmbedding {
 
   /// The rows (prefix + wanted.count(), D) for another grid: the table itself, or a resampled copy
   /// in `workspace` whose prefix rows are copied.
-  [[nodiscard]] MatrixView<const T> rows_for(Grid wanted, Workspace& workspace) const {
+  [[nodiscard]] VITRAIL_NOINLINE MatrixView<const T> rows_for(Grid wanted,
+                                                              Workspace& workspace) const {
     if (wanted == grid) return rows();
     const MatrixView<T> resampled(workspace.template take<T>((prefix + wanted.count()) * width),
                                   {prefix + wanted.count(), width});

@@ -17,9 +17,10 @@ struct RelativePositionBias {
   RelativeRule rule = RelativeRule::beit;
 
   /// Reads `name` ((2h-1) * (2w-1) + extra, A).
-  [[nodiscard]] static RelativePositionBias load(Parameters<T>& parameters, std::string_view name,
-                                                 Grid grid, Index extra, Index A,
-                                                 RelativeRule rule) {
+  [[nodiscard]] VITRAIL_NOINLINE static RelativePositionBias load(Parameters<T>& parameters,
+                                                                  std::string_view name, Grid grid,
+                                                                  Index extra, Index A,
+                                                                  RelativeRule rule) {
     RelativePositionBias bias{.grid = grid, .extra = extra, .heads = A, .rule = rule};
     bias.table = parameters.tensor(name, {distances_of(grid).count() + extra, A});
     return bias;
@@ -28,7 +29,8 @@ struct RelativePositionBias {
   [[nodiscard]] bool empty() const { return table.empty(); }
 
   /// The table's rows for another grid: the table itself, or a resampled copy in `workspace`.
-  [[nodiscard]] MatrixView<const T> rows_for(Grid wanted, Workspace& workspace) const {
+  [[nodiscard]] VITRAIL_NOINLINE MatrixView<const T> rows_for(Grid wanted,
+                                                              Workspace& workspace) const {
     const MatrixView<const T> rows(table.data(), {distances_of(grid).count() + extra, heads});
     if (wanted == grid) return rows;
     const Index count = distances_of(wanted).count() + extra;

@@ -13,6 +13,7 @@
 #define VITRAIL_OPS_ATTENTION_TILES_HPP
 
 #include <atomic>
+#include <new>
 #include <vitrail/ops/attention_input.hpp>
 #include <vitrail/ops/kernels/select.hpp>
 #include <vitrail/runtime/context.hpp>
@@ -67,8 +68,9 @@ class TiledAttention {
     const Workspace::Scope scope(context.workspace);
     keys_ = context.workspace.matrix<float>(heads, hd_ * key_panels_.total);
     values_ = context.workspace.matrix<float>(heads, Tk_ * value_panels_.total);
-    states_ = context.workspace.take<int>(heads);
-    std::fill_n(states_, heads, 0);
+    static_assert(sizeof(std::atomic<int>) == sizeof(int));
+    states_ = reinterpret_cast<std::atomic<int>*>(context.workspace.take<int>(heads));
+    for (Index head = 0; head < heads; ++head) new (states_ + head) std::atomic<int>(0);
     const Index rows = kernels_.tile_rows;
     const MatrixView<float> queries =
         context.workspace.matrix<float>(workers, rows * to_block(hd_));
@@ -89,7 +91,7 @@ class TiledAttention {
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
   /// Panels of head `head` (counted over the batch); waits if another thread is at it.
   void ensure_packed(Index head) {
-    std::atomic_ref<int> state(states_[head]);  // 0 untouched, 1 being packed, 2 there
+    std::atomic<int>& state = states_[head];  // 0 untouched, 1 being packed, 2 there
     int expected = 0;
     if (state.load(std::memory_order_acquire) == 2) return;
     if (!state.compare_exchange_strong(expected, 1)) {
@@ -188,9 +190,9 @@ class TiledAttention {
   Index rows_ = 0;   // of the smaller tiles
   PanelSplit key_panels_;
   PanelSplit value_panels_;
-  MatrixView<float> keys_;    // (B * A, hd * Tk padded to vectors)
-  MatrixView<float> values_;  // (B * A, Tk * hd padded to vectors)
-  int* states_ = nullptr;     // (B * A)
+  MatrixView<float> keys_;              // (B * A, hd * Tk padded to vectors)
+  MatrixView<float> values_;            // (B * A, Tk * hd padded to vectors)
+  std::atomic<int>* states_ = nullptr;  // (B * A)
 };
 
 inline void tiled_attention(const Kernels& kernels, const AttentionInput<float>& in,

@@ -145,7 +145,7 @@ class PackedMatrix {
   Precision precision_ = Precision::f32;
   bool has_panels_ = false;
   detail::Panels panels_;
-  Tensor<T, 2> plain_{{0, 0}};
+  Tensor<T, 2> plain_;
 };
 
 VITRAIL_END_NAMESPACE

@@ -1,8 +1,9 @@
 // What this processor can do, asked once: which kernels it runs, and how large its caches are.
 //
 // The choice is the best level the processor and the operating system support. One environment
-// variable lowers it, VITRAIL_CPU=generic|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16, read at
-// the first use; code (tests, benches) lowers it for a while with ScopedCpuLevel.
+// variable lowers it, VITRAIL_CPU=generic|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16 or
+// generic|neon|neon_dotprod, read at the first use; code (tests, benches) lowers it for a while
+// with ScopedCpuLevel.
 #ifndef VITRAIL_RUNTIME_CPU_HPP
 #define VITRAIL_RUNTIME_CPU_HPP
 
@@ -20,21 +21,31 @@
 #else
 #define VITRAIL_X86 0
 #endif
+#if defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#define VITRAIL_ARM64 1
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+#else
+#define VITRAIL_ARM64 0
+#endif
 
 VITRAIL_BEGIN_NAMESPACE
 
 /// A set of kernels, worst first. Each names the instructions it needs.
 enum class CpuLevel {
-  generic,      // what the compiler was told, through Eigen
-  avx2,         // AVX2 and FMA
-  avx2_vnni,    // and AVX-VNNI: int8 products
-  avx512,       // AVX-512 F, BW, DQ, VL
-  avx512_vnni,  // and AVX512-VNNI: int8 products
-  avx512_bf16,  // and AVX512-BF16: bf16 products
+  generic,       // what the compiler was told, through Eigen
+  avx2,          // AVX2 and FMA
+  avx2_vnni,     // and AVX-VNNI: int8 products
+  avx512,        // AVX-512 F, BW, DQ, VL
+  avx512_vnni,   // and AVX512-VNNI: int8 products
+  avx512_bf16,   // and AVX512-BF16: bf16 products
+  neon,          // 64-bit Arm
+  neon_dotprod,  // and its dot products: int8
 };
 
-inline constexpr std::array<std::string_view, 6> cpu_level_names = {
-    "generic", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_bf16"};
+inline constexpr std::array<std::string_view, 8> cpu_level_names = {
+    "generic", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_bf16", "neon", "neon_dotprod"};
 
 [[nodiscard]] constexpr std::string_view name_of(CpuLevel level) {
   return cpu_level_names[static_cast<std::size_t>(level)];
@@ -42,7 +53,7 @@ inline constexpr std::array<std::string_view, 6> cpu_level_names = {
 
 /// What was found out about the machine. Sizes are of one core's view, in bytes.
 struct Cpu {
-  std::array<bool, 6> supports{};  // by CpuLevel
+  std::array<bool, cpu_level_names.size()> supports{};  // by CpuLevel
   CpuLevel best = CpuLevel::generic;
   Index level1_bytes = Index{32} << 10;  // data
   Index level2_bytes = Index{1} << 20;
@@ -97,6 +108,17 @@ inline Cpu detect_cpu() {
   const bool avx512_vnni = avx512 && bit(c7, 11);
   cpu.supports = {true, avx2, avx2 && bit(a71, 4), avx512, avx512_vnni, avx512_vnni && bit(a71, 5)};
   read_cache_sizes(cpu);
+#elif VITRAIL_ARM64
+  cpu.supports[static_cast<std::size_t>(CpuLevel::neon)] = true;
+#if defined(__linux__)
+  constexpr unsigned long has_dot_products = 1UL << 20;  // HWCAP_ASIMDDP
+  const bool dotprod = (getauxval(AT_HWCAP) & has_dot_products) != 0;
+#elif defined(__APPLE__) || defined(__ARM_FEATURE_DOTPROD)
+  const bool dotprod = true;  // every Apple processor that runs macOS has them
+#else
+  const bool dotprod = false;
+#endif
+  cpu.supports[static_cast<std::size_t>(CpuLevel::neon_dotprod)] = dotprod;
 #endif
   for (std::size_t level = 0; level < cpu.supports.size(); ++level) {
     if (cpu.supports[level]) cpu.best = static_cast<CpuLevel>(level);

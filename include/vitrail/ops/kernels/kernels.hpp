@@ -60,7 +60,7 @@ struct TileArguments {
 using TileFunction = void (*)(const TileArguments&);
 
 inline constexpr Index most_tile_rows = 9;
-inline constexpr Index most_panel_vectors = 3;
+inline constexpr Index most_panel_vectors = 4;
 
 /// The rows a tile of `rows` computes where a tile has at most `most`: there are tiles of 1, 4, 8
 /// and 9 rows, or of 1, 4 and 6.

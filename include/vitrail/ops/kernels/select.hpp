@@ -2,6 +2,7 @@
 #ifndef VITRAIL_OPS_KERNELS_SELECT_HPP
 #define VITRAIL_OPS_KERNELS_SELECT_HPP
 
+#include <vitrail/ops/kernels/arm_neon.hpp>
 #include <vitrail/ops/kernels/x86_avx2.hpp>
 #include <vitrail/ops/kernels/x86_avx512.hpp>
 
@@ -17,6 +18,11 @@ namespace detail {
       avx512::table(CpuLevel::avx512), avx512::table(CpuLevel::avx512_vnni),
       avx512::table(CpuLevel::avx512_bf16)};
   if (level != CpuLevel::generic) return &tables[static_cast<std::size_t>(level) - 1];
+#elif VITRAIL_ARM64
+  static const std::array<Kernels, 2> tables = {neon::table(CpuLevel::neon),
+                                                neon::table(CpuLevel::neon_dotprod)};
+  if (level == CpuLevel::neon) return &tables[0];
+  if (level == CpuLevel::neon_dotprod) return &tables[1];
 #endif
   (void)level;
   return nullptr;

@@ -19,6 +19,7 @@ inline constexpr Index width = 8;
 inline constexpr Index vector_bytes = 32;
 inline constexpr Index tile_rows = 6;      // 12 accumulators, 2 vectors of the panel, 1 broadcast
 inline constexpr Index panel_vectors = 2;  // 16 outputs
+inline constexpr std::int32_t weight_offset = 128;  // int8 weights are multiplied unsigned
 
 /// All bits set in the first n elements.
 VITRAIL_KERNEL_INLINE Ints first(Index n) {

@@ -25,6 +25,7 @@ inline constexpr Index width = 16;
 inline constexpr Index vector_bytes = 64;
 inline constexpr Index tile_rows = 9;      // 27 accumulators, 3 vectors of the panel, 1 broadcast
 inline constexpr Index panel_vectors = 3;  // 48 outputs
+inline constexpr std::int32_t weight_offset = 128;  // int8 weights are multiplied unsigned
 
 /// n below 16.
 VITRAIL_KERNEL_INLINE __mmask16 first(Index n) {

@@ -1,5 +1,5 @@
 // exp and the activations on one vector. Included once per instruction set, inside its namespace,
-// by kernels/x86_*.hpp; on its own it is empty.
+// by kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
 /// e^x to 1 ulp or two between -87 and 88, and the value at the nearer end beyond. With n =

@@ -1,5 +1,5 @@
 // The left side of a product, brought into its tile's format. Included once per instruction set,
-// inside its namespace, by kernels/x86_*.hpp; on its own it is empty.
+// inside its namespace, by kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
 /// The scale and zero point with which -128 ... 127 span the row's values and zero.

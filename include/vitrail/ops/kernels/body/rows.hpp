@@ -1,12 +1,13 @@
 // Loops over the elements of rows: norms, softmax, activations, the end of a product, the packing
-// of its left side. Included once per instruction set, inside its namespace, by kernels/x86_*.hpp;
-// on its own it is empty.
+// of its left side. Included once per instruction set, inside its namespace, by
+// kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
 /// Column by column of vectors, so that what belongs to a column is loaded once per tile.
 ///
-/// int8 sums first become what they stand for. The weights were stored as w + 128, so that a sum is
-/// sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
+/// int8 sums first become what they stand for. The weights were multiplied as w + weight_offset
+/// (128 on x86), so that a sum is sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero
+/// sum(w).
 template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
                                      Index columns, const Finish& finish, float* y,
@@ -28,7 +29,7 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
       Floats value;
       if (integers) {
         const Quantised& q = f.rows[r];
-        value = to_floats(subtract_ints(load_ints(from), broadcast_int(128 * q.sum)));
+        value = to_floats(subtract_ints(load_ints(from), broadcast_int(weight_offset * q.sum)));
         value = negative_multiply_add(broadcast(q.zero), column_sum, value);
         value = multiply(value, multiply(broadcast(q.scale), column_scale));
       } else {

@@ -1,5 +1,5 @@
 // The table of an instruction set. Included once per instruction set, inside its namespace, by
-// kernels/x86_*.hpp; on its own it is empty.
+// kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
 template <class Op, Index Vectors>
@@ -32,6 +32,7 @@ inline Kernels common_table(CpuLevel level) {
   k.f32.narrow_panels = true;
   fill_tiles<F32, 1>(k.f32);
   if constexpr (panel_vectors > 2) fill_tiles<F32, 2>(k.f32);
+  if constexpr (panel_vectors > 3) fill_tiles<F32, 3>(k.f32);
   k.finish = finish_tile;
   k.pack_left = pack_left;
   k.normalize = normalize;

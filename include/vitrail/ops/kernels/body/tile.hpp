@@ -1,5 +1,5 @@
 // The inner loop of every dense product. Included once per instruction set, inside its namespace,
-// by kernels/x86_*.hpp; on its own it is empty.
+// by kernels/{arm,x86}_*.hpp; on its own it is empty.
 //
 // A tile is Rows x (Vectors * width) accumulators in registers. One step takes one panel row (1, 2
 // or 4 values of K for every output) and the matching four bytes of each left row:
@@ -53,7 +53,7 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
           b[v] = Op::right(right + v * vector_bytes, part);
         }
         VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-          const std::byte* value = a + r * 64 + part * 4;
+          const std::byte* value = a + r * 64 + Index{4} * part;
           if (Op::fold_broadcast && r % 3 == 0) {
             VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
               Op::add_from_memory(sums[r][v], value, b[v]);
