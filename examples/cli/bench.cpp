@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <vitrail/models/operations.hpp>
 #include <vitrail/models/random_parameters.hpp>
 #include <vitrail/ops/peak.hpp>
 #include <vitrail/vitrail.hpp>
@@ -23,22 +24,6 @@ struct BenchOptions {
   double seconds = 3;
   bool json = false;
 };
-
-/// Floating-point operations of one picture's products and attention; norms and activations are not
-/// counted.
-double operations(const ViTConfig& c, Index T) {
-  const auto product = [](Index M, Index K, Index N) {
-    return 2.0 * static_cast<double>(M) * static_cast<double>(K) * static_cast<double>(N);
-  };
-  const Index inner = c.heads * c.head_dim;
-  const Index patches = T - c.prefix_tokens();
-  const double block = product(T, c.embed_dim, 3 * inner) + 2 * product(T, inner, T) +
-                       product(T, inner, c.embed_dim) +
-                       product(T, c.embed_dim, c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden) +
-                       product(T, c.mlp_hidden, c.embed_dim);
-  return product(patches, c.channels * c.patch_height * c.patch_width, c.embed_dim) +
-         static_cast<double>(c.depth) * block + product(1, c.feature_dim(), c.classes);
-}
 
 ViT<float> bench_model(const BenchOptions& options, Executor& executor) {
   LoadOptions load_options = options.model.load_options();
@@ -85,8 +70,8 @@ int bench(const BenchOptions& options) {
   const double median_ms = times[times.size() / 2];
   const double min_ms = times.front();
   const double count = static_cast<double>(options.batch);
-  const double gflops =
-      operations(c, vit.tokens_for(c.image_height, c.image_width)) * count / median_ms / 1e6;
+  const double gflops = picture_operations(c, vit.tokens_for(c.image_height, c.image_width)) *
+                        count / median_ms / 1e6;
   const double peak_gflops = peak / 1e9 * executor->concurrency();
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);

@@ -12,6 +12,7 @@ void add_preprocess(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_info(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
+void add_compare_precision(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 
 #endif  // VITRAIL_EXAMPLES_CLI_COMMANDS_HPP

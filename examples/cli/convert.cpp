@@ -3,8 +3,7 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
-#include <vitrail/vitrail.hpp>
+#include <vitrail/checkpoints/convert.hpp>
 
 #include "commands.hpp"
 #include "options.hpp"
@@ -16,27 +15,11 @@ namespace {
 using namespace vitrail;
 
 struct ConvertOptions {
-  std::string model;
+  ModelOptions model;  // path, architecture, heads and precision
   std::string output;
-  std::string precision = "f32";
 };
 
-/// Floating tensors of any width to `dtype`; everything else stays as it is.
-AnyTensor converted(const AnyView& view, DType dtype) {
-  const bool floating = view.dtype == DType::f64 || view.dtype == DType::f32 ||
-                        view.dtype == DType::f16 || view.dtype == DType::bf16;
-  AnyTensor result(floating ? dtype : view.dtype, view.shape);
-  visit_dtype(result.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    view.convert_to(std::span<T>(reinterpret_cast<T*>(result.bytes().data()),
-                                 static_cast<std::size_t>(view.shape.count())));
-  });
-  return result;
-}
-
 int convert(const ConvertOptions& options) {
-  const CheckpointFiles files = open_checkpoint_files(options.model, {});
-  const DType dtype = options.precision == "bf16" ? DType::bf16 : DType::f32;
   fs::path file = options.output;
   const bool to_folder = file.extension() != ".safetensors";
   if (to_folder) {
@@ -45,16 +28,13 @@ int convert(const ConvertOptions& options) {
     if (error) fail(options.output, "cannot be created: " + error.message());
     file /= "model.safetensors";
   }
-  std::vector<std::pair<std::string, AnyTensor>> tensors;
-  for (const auto& [name, view] : files.tensors) {
-    files.tensors.check_size(view);
-    tensors.emplace_back(name, converted(view, dtype));
-  }
-  std::vector<NamedTensor> views;
-  for (const auto& [name, tensor] : tensors) views.push_back({name, tensor.view()});
-  write_safetensors(file.string(), views, files.tensors.metadata());
+  LoadOptions load_options = options.model.load_options();
+  load_options.lenient = true;
+  const Converted converted = convert_checkpoint(options.model.path, load_options, file.string());
   if (to_folder) {
-    for (const auto* config : {&files.config, &files.preprocessor_config}) {
+    const CheckpointFiles files = open_checkpoint_files(options.model.path, {});
+    for (const auto* config :
+         {&files.config, &files.preprocessor_config, &files.open_clip_config}) {
       if (!*config) continue;
       const fs::path copy = file.parent_path() / fs::path((*config)->path).filename();
       if (fs::weakly_canonical((*config)->path) == fs::weakly_canonical(copy)) continue;
@@ -64,10 +44,12 @@ int convert(const ConvertOptions& options) {
       written.commit();
     }
   }
-  std::size_t bytes = 0;
-  for (const auto& [name, tensor] : tensors) bytes += tensor.view().bytes.size();
-  std::printf("%s: %zu tensors, %.1f MiB\n", file.string().c_str(), views.size(),
-              static_cast<double>(bytes) / (1 << 20));
+  std::printf("%s: %zu tensors, %.1f MiB", file.string().c_str(), converted.tensors,
+              static_cast<double>(converted.bytes) / (1 << 20));
+  if (converted.products > 0)
+    std::printf("; the weights of %zu products in %s", converted.products,
+                options.model.precision.c_str());
+  std::printf("\n");
   return 0;
 }
 
@@ -77,14 +59,21 @@ void add_convert(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* command =
       app.add_subcommand("convert", "Write a checkpoint in another precision, as safetensors");
-  command->add_option("checkpoint", options->model, "The checkpoint: a folder or a file")
+  command->add_option("checkpoint", options->model.path, "The checkpoint: a folder or a file")
       ->required();
   command
       ->add_option("output", options->output,
                    "A folder, which receives the configs too, or a .safetensors file")
       ->required();
-  command->add_option("--precision", options->precision, "f32 or bf16")
-      ->check(CLI::IsMember({"f32", "bf16"}))
+  command
+      ->add_option("--precision", options->model.precision,
+                   "f32: all of it; bf16 or int8: the weights of products, as load would round "
+                   "them")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
+  command->add_option("--arch", options->model.architecture,
+                      "Architecture of a bare file, such as vit_base_patch16_224");
+  command->add_option("--heads", options->model.heads, "Attention heads, where nothing else tells")
+      ->check(CLI::Range(1, 1024));
   command->callback([options, &exit_code] { exit_code = convert(*options); });
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <vitrail/vitrail.hpp>
+#include <vitrail/checkpoints/convert.hpp>
 
 #include "commands.hpp"
 #include "options.hpp"
@@ -79,6 +79,9 @@ int info(const InfoOptions& options) {
   std::printf("%-16s %.2f million in %zu tensors, %.1f MiB\n", "parameters",
               static_cast<double>(elements) / 1e6, checkpoint.files.tensors.size(),
               static_cast<double>(bytes) / (1 << 20));
+  const auto& metadata = checkpoint.files.tensors.metadata();
+  if (const auto stored = metadata.find(converted_key); stored != metadata.end())
+    line("products", "stored in " + stored->second + "   [the file's metadata]");
   line("picture",
        text(c.image_height) + " x " + text(c.image_width) + ", patches of " + text(c.patch_height) +
            " x " + text(c.patch_width),

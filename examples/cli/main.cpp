@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   add_verify(app, exit_code);
   add_info(app, exit_code);
   add_convert(app, exit_code);
+  add_compare_precision(app, exit_code);
   add_bench(app, exit_code);
 
   // A reader that leaves (`| head -1`) makes a write fail, with a message, instead of ending us.

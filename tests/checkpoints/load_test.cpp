@@ -1,8 +1,12 @@
-// What load() refuses, and what it says then.
+// What load() refuses, and what it says then; what it leaves in memory.
 #include <gtest/gtest.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <filesystem>
 #include <fstream>
+#include <vitrail/models/random_parameters.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
@@ -105,7 +109,7 @@ TEST(Presets, HoldEveryPublishedWeightsArchitecture) {
     const Preset* preset = find_preset(architecture);
     ASSERT_NE(preset, nullptr) << weights.name;
     EXPECT_EQ(preset->embed_dim % preset->heads, 0) << weights.name;
-    EXPECT_TRUE(detail::timm_preprocess(weights.name, "test").has_value()) << weights.name;
+    EXPECT_TRUE(detail::timm_preprocess(weights.name).has_value()) << weights.name;
   }
 }
 
@@ -138,5 +142,75 @@ TEST(Load, AConfigCannotAskForAnEnormousPicture) {
       with_recipe(R"({"image_processor_type":"ViTImageProcessor","size":100000})");
   EXPECT_NE(error.find("the limit is 4194304"), std::string::npos) << error;
 }
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+/// Random weights, kept under the names they were asked for by.
+class CollectedParameters final : public Parameters<float> {
+ public:
+  [[nodiscard]] bool contains(std::string_view) const override { return true; }
+  [[nodiscard]] Tensor<float, 1> tensor(std::string_view name, const Shape& shape) override {
+    Tensor<float, 1> values = random_.tensor(name, shape);
+    AnyTensor& kept = tensors_.emplace_back(std::string(name), AnyTensor(DType::f32, shape)).second;
+    std::memcpy(kept.bytes().data(), values.data(), kept.bytes().size());
+    return values;
+  }
+  [[nodiscard]] PackedMatrix<float> matrix(std::string_view name, const Shape& shape) override {
+    (void)tensor(name, shape);
+    return {};
+  }
+  void write(const std::string& path) const {
+    std::vector<NamedTensor> views;
+    for (const auto& [name, tensor] : tensors_) views.push_back({name, tensor.view()});
+    write_safetensors(path, views);
+  }
+
+ private:
+  SerialExecutor executor_;
+  RandomParameters<float> random_{5, Precision::f32, executor_};
+  std::vector<std::pair<std::string, AnyTensor>> tensors_;
+};
+
+/// Bytes of this process in memory.
+double resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "VmRSS:") continue;
+    double kib = 0;
+    status >> kib;
+    return kib * 1024;
+  }
+  return 0;
+}
+
+TEST(Load, LeavesThePackedWeightsInMemoryAndNotTheFile) {
+  const Folder folder;
+  const std::string path = folder / "vit_small_patch16_224.safetensors";
+  const LoadOptions whole{.architecture = "vit_small_patch16_224"};
+  {
+    CollectedParameters parameters;
+    const ViTConfig config = make_config(detail::timm_preset(whole.architecture, "test"), "");
+    (void)ViT<float>::load(config, parameters);
+    parameters.write(path);
+  }
+  const auto parameters = static_cast<double>(fs::file_size(path)) / 4;
+  for (const Precision precision : {Precision::int8, Precision::bf16, Precision::f32}) {
+    ThreadPool pool(2);
+    LoadOptions options = whole;
+    options.precision = precision;
+    options.executor = &pool;
+    malloc_trim(0);  // what earlier models left is not to be used again
+    const double before = resident_bytes();
+    const Checkpoint checkpoint = open_checkpoint(path, options);
+    const ViT<float> vit = load_vit<float>(checkpoint, options);
+    const double left = resident_bytes() - before;
+    const bool packs_f32 = precision == Precision::f32 || detail::kernels() == nullptr;
+    const double packed = parameters * (packs_f32 ? 4 : precision == Precision::bf16 ? 2 : 1);
+    EXPECT_LT(left, 1.15 * packed + 3e6) << name_of(precision);  // 3 MB: threads, heap, header
+    EXPECT_GT(left, 0.5 * packed) << name_of(precision);
+  }
+}
+
+#endif
 
 }  // namespace

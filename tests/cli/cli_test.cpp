@@ -137,6 +137,45 @@ TEST(Convert, ToBf16HalvesTheFileAndRuns) {
   EXPECT_EQ(vitrail_program("info " + scratch / "half").code, 0);
 }
 
+TEST(Convert, ToInt8QuartersTheFileAndAnswersTheSame) {
+  const Scratch scratch;
+  const std::string from = golden + "/hf_vit";
+  const Outcome outcome =
+      vitrail_program("convert " + from + " " + scratch / "int8 --precision int8");
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_NE(outcome.out.find("products in int8"), std::string::npos) << outcome.out;
+  const auto logits = [&](const std::string& path) {
+    const std::string out = scratch / "out.safetensors";
+    const Outcome run = vitrail_program("run --precision int8 --model " + path + " --input " +
+                                        golden + "/hf_vit/input.safetensors --output " + out);
+    EXPECT_EQ(run.code, 0) << run.error;
+    const Safetensors file(out);
+    const auto bytes = file.at("logits").bytes;
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  EXPECT_EQ(logits(scratch / "int8"), logits(from));
+  expect_error("convert " + (scratch / "int8 ") + (scratch / "again"), {"holds int8 weights"});
+}
+
+TEST(ComparePrecision, ShowsWhatEachCosts) {
+  const std::string arguments = "compare-precision " + model + "/pictures";
+  const Outcome text = vitrail_program(arguments);
+  EXPECT_EQ(text.code, 0) << text.error;
+  EXPECT_NE(text.out.find("10 pictures"), std::string::npos) << text.out;
+  const Outcome outcome = vitrail_program(arguments + " --json --threads 1");
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  const Json result = Json::parse(outcome.out);
+  ASSERT_EQ(result.at("precisions").size(), 3U);
+  const Json& f32 = result.at("precisions")[0];
+  EXPECT_EQ(f32.at("largest_difference").get<double>(), 0);
+  EXPECT_EQ(f32.at("top1_agreement").get<double>(), 1);
+  for (const Json& p : result.at("precisions")) {
+    EXPECT_GT(p.at("cosine").get<double>(), 0.99) << p.at("precision");
+    EXPECT_LT(p.at("mean_difference").get<double>(), p.at("largest_difference").get<double>() + 1);
+    EXPECT_GT(p.at("median_ms").get<double>(), 0);
+  }
+}
+
 TEST(Embed, WritesFeaturesNamedAfterThePictures) {
   const Scratch scratch;
   const std::string picture = model + "/pictures/bag.png";
@@ -268,7 +307,8 @@ TEST(CommandLine, ABadFlagExitsWithTwo) {
   for (const char* wrong :
        {"", "classify", "classify x.png --precision f8", "classify x.png --nonsense", "paint x.png",
         "classify x.png --size big", "run --model m", "classify x.png --threads -3",
-        "verify folder --model m", "bench --gelu tanh", "preprocess x.png -o o --precision int8"}) {
+        "verify folder --model m", "bench --gelu tanh", "preprocess x.png -o o --precision int8",
+        "compare-precision x.png --precision int8"}) {
     const Outcome outcome = vitrail_program(wrong);
     EXPECT_EQ(outcome.code, 2) << wrong;
     EXPECT_FALSE(outcome.error.empty() && outcome.out.empty()) << wrong;

@@ -40,7 +40,7 @@ inline bool fits(const Shape& stored, const Shape& wanted, Layout layout) {
 }
 
 /// Reorders `stored` elements into our layout, (N, K) row-major, at `to`.
-template <Scalar T>
+template <Element T>
 void reorder(std::span<const T> stored, const Shape& wanted, Layout layout, T* to) {
   if (layout == Layout::hwio || layout == Layout::pixels_last) {
     const Index D = wanted[0], C = wanted[1], H = wanted[2], W = wanted[3];
@@ -85,41 +85,48 @@ class FileParameters final : public Parameters<T> {
   }
 
   [[nodiscard]] Tensor<T, 1> tensor(std::string_view name, const Shape& shape) override {
-    const std::vector<std::optional<AnyView>> parts = find_parts(name, shape);
+    const Stored stored = find_parts(name, shape);
     Tensor<T, 1> result({shape.count()});
-    const Index part_count = shape.count() / static_cast<Index>(parts.size());
-    const Shape wanted = part_shape(shape, parts.size());
-    const Layout layout = checkpoint_.names.find(name)->layout;
-    for (std::size_t p = 0; p < parts.size(); ++p) {
-      if (!parts[p]) continue;  // a part that is zero
-      T* to = result.data() + static_cast<Index>(p) * part_count;
-      if (layout == Layout::same) {
-        parts[p]->convert_to(std::span<T>(to, static_cast<std::size_t>(part_count)));
-      } else {
-        Tensor<T, 1> stored({part_count});
-        parts[p]->convert_to(stored.flat());
-        detail::reorder<T>(stored.flat(), wanted, layout, to);
-      }
-      tensors().release(*parts[p]);
+    const Index count = shape.count() / stored.count();
+    for (Index p = 0; p < stored.count(); ++p) {
+      const Part& part = stored.parts[static_cast<std::size_t>(p)];
+      if (part.view.bytes.empty()) continue;  // a part that is zero
+      T* const to = result.data() + p * count;
+      gather(part, stored, std::span<T>(to, static_cast<std::size_t>(count)));
+      if (!part.scales.empty()) multiply(part, 0, to, count);
+      tensors().release(part.view);
     }
     return result;
   }
 
   [[nodiscard]] PackedMatrix<T> matrix(std::string_view name, const Shape& shape) override {
-    const std::array<Index, 2> extents{shape[0], shape[0] == 0 ? 0 : shape.count() / shape[0]};
-    const auto source = checkpoint_.names.find(name);
-    if (source && source->names.size() == 1 && source->layout == Layout::same) {
-      const std::optional<AnyView> view = find_parts(name, shape).front();
-      const bool aligned = reinterpret_cast<std::uintptr_t>(view->bytes.data()) % alignof(T) == 0;
-      if (view->dtype == dtype_of<T>() && aligned) {  // packed straight from the mapped file
-        const MatrixView<const T> in_place(reinterpret_cast<const T*>(view->bytes.data()), extents);
-        PackedMatrix<T> packed = PackedMatrix<T>::pack(in_place, precision_, executor_);
-        tensors().release(*view);
-        return packed;
-      }
+    const Index N = shape[0];
+    const Index K = N == 0 ? 0 : shape.count() / N;
+    const Precision precision = product_precision(name, precision_);
+    const Stored stored = find_parts(name, shape);
+    const Part& first = stored.parts.front();
+    PackedMatrix<T> packed;
+    if (precision == Precision::int8 && stored.all_quantised()) {
+      packed = pack_quantised(stored, N, K);
+    } else if (stored.layout != Layout::same) {
+      const Tensor<T, 1> rows = tensor(name, shape);
+      packed = PackedMatrix<T>::pack({rows.data(), {N, K}}, precision, executor_);
+    } else if (stored.count() == 1 && is_in_place(first.view)) {
+      const auto* const rows = reinterpret_cast<const T*>(first.view.bytes.data());
+      packed = PackedMatrix<T>::pack({rows, {N, K}}, precision, executor_);
+    } else if (stored.count() == 1 && first.view.dtype == DType::bf16 &&
+               precision == Precision::bf16) {
+      packed = PackedMatrix<T>::pack_bf16(N, K, first.view.bytes.data(), executor_);
+    } else {  // converted panel by panel
+      const Index part_rows = N / stored.count();
+      const auto source = [&](Index begin, Index end, T* out) {
+        for (Index n = begin; n < end; ++n, out += K)
+          convert_row(stored.parts[static_cast<std::size_t>(n / part_rows)], n % part_rows, K, out);
+      };
+      packed = PackedMatrix<T>::pack(N, K, source, precision, executor_);
     }
-    const Tensor<T, 1> rows = tensor(name, shape);
-    return PackedMatrix<T>::pack({rows.data(), extents}, precision_, executor_);
+    for (const Part& part : stored.parts) tensors().release(part.view);
+    return packed;
   }
 
   /// The file's tensors that no module asked for and that the publisher does not list as unused,
@@ -155,35 +162,120 @@ class FileParameters final : public Parameters<T> {
     return part;
   }
 
-  /// The stored parts of one of our tensors, nothing for a part of zeros. Throws Error unless all
-  /// are there and fit.
-  std::vector<std::optional<AnyView>> find_parts(std::string_view name, const Shape& shape) {
+  /// A stored tensor, or rows of one; no bytes: zeros. `scales`: one for each of our rows where it
+  /// holds weights that `vitrail convert` quantised, else empty.
+  struct Part {
+    AnyView view = {};
+    std::vector<float> scales = {};
+  };
+  /// What one of our tensors is made of: parts of the same shape, row below row.
+  struct Stored {
+    Layout layout = Layout::same;
+    Shape part_shape = {};  // ours
+    std::vector<Part> parts = {};
+
+    [[nodiscard]] Index count() const { return static_cast<Index>(parts.size()); }
+    [[nodiscard]] bool all_quantised() const {
+      return std::none_of(parts.begin(), parts.end(),
+                          [](const Part& part) { return part.scales.empty(); });
+    }
+  };
+
+  /// The elements of a part in our order, not multiplied by their scales.
+  template <Element To>
+  static void gather(const Part& part, const Stored& stored, std::span<To> to) {
+    if (stored.layout == Layout::same) return part.view.convert_to(to);
+    Tensor<To, 1> elements({static_cast<Index>(to.size())});
+    part.view.convert_to(elements.flat());
+    detail::reorder<To>(elements.flat(), stored.part_shape, stored.layout, to.data());
+  }
+
+  /// `count` elements at `x`, whole rows from row `row` on, times the scales of their rows.
+  static void multiply(const Part& part, Index row, T* x, Index count) {
+    const Index K = part.view.shape.count() / static_cast<Index>(part.scales.size());
+    for (T* const end = x + count; x < end; x += K, ++row) {
+      const T scale = static_cast<T>(part.scales[static_cast<std::size_t>(row)]);
+      for (Index k = 0; k < K; ++k) x[k] *= scale;
+    }
+  }
+
+  static void convert_row(const Part& part, Index row, Index K, T* out) {
+    if (part.view.bytes.empty()) return void(std::fill_n(out, K, T(0)));
+    const std::size_t bytes = static_cast<std::size_t>(K) * size_of(part.view.dtype);
+    const AnyView view{part.view.dtype,
+                       {K},
+                       part.view.bytes.subspan(static_cast<std::size_t>(row) * bytes, bytes)};
+    view.convert_to(std::span<T>(out, static_cast<std::size_t>(K)));
+    if (!part.scales.empty()) multiply(part, row, out, K);
+  }
+
+  /// May be packed straight from the mapped file.
+  static bool is_in_place(const AnyView& view) {
+    return view.dtype == dtype_of<T>() &&
+           reinterpret_cast<std::uintptr_t>(view.bytes.data()) % alignof(T) == 0;
+  }
+
+  PackedMatrix<T> pack_quantised(const Stored& stored, Index N, Index K) const {
+    if (stored.count() == 1 && stored.layout == Layout::same) {
+      const Part& part = stored.parts.front();
+      const auto* const rows = reinterpret_cast<const std::int8_t*>(part.view.bytes.data());
+      return PackedMatrix<T>::pack_int8(N, K, rows, part.scales.data(), executor_);
+    }
+    Tensor<std::int8_t, 1> rows({N * K});
+    std::vector<float> scales;
+    const auto count = static_cast<std::size_t>(N * K / stored.count());
+    std::size_t filled = 0;
+    for (const Part& part : stored.parts) {
+      gather(part, stored, rows.flat().subspan(filled, count));
+      scales.insert(scales.end(), part.scales.begin(), part.scales.end());
+      filled += count;
+    }
+    return PackedMatrix<T>::pack_int8(N, K, rows.data(), scales.data(), executor_);
+  }
+
+  /// The scales of `count` rows from `begin` on: NAME.scale beside int8 NAME, as convert writes it.
+  std::vector<float> read_scales(const std::string& name, Index begin, Index count) {
+    const std::string scale_name = join(name, ".scale");
+    const AnyView& view = tensors().at(scale_name);
+    if (view.dtype != DType::f32 || view.shape.rank() != 1 || view.shape[0] < begin + count)
+      fail(checkpoint_.path(), scale_name, " is ", name_of(view.dtype), " ", view.shape.to_string(),
+           ", expected f32 and a scale for each of the ", begin + count, " outputs of ", name);
+    used_.insert(scale_name);
+    std::vector<float> all(static_cast<std::size_t>(view.shape[0]));
+    view.convert_to(std::span<float>(all));
+    return {all.begin() + begin, all.begin() + begin + count};
+  }
+
+  Stored find_parts(std::string_view name, const Shape& shape) {
     const auto source = checkpoint_.names.find(name);
     if (!source)
       fail(checkpoint_.path(), checkpoint_.publisher, " files have no ", name, ", config needs it");
-    const Shape wanted = part_shape(shape, source->names.size());
-    std::vector<std::optional<AnyView>> parts;
+    Stored stored{source->layout, part_shape(shape, source->names.size()), {}};
+    const Shape& wanted = stored.part_shape;
     for (const std::string& stored_name : source->names) {
       if (stored_name.empty()) {
-        parts.emplace_back();
+        stored.parts.emplace_back();
         continue;
       }
-      AnyView view = tensors().at(stored_name);
+      Part part{tensors().at(stored_name), {}};
       if (source->end > 0) {
-        if (view.shape.rank() == 0 || source->end > view.shape[0])
-          fail(checkpoint_.path(), stored_name, " is ", view.shape.to_string(),
+        if (part.view.shape.rank() == 0 || source->end > part.view.shape[0])
+          fail(checkpoint_.path(), stored_name, " is ", part.view.shape.to_string(),
                ", config needs row ", source->end - 1);
-        view = detail::rows_of(view, source->begin, source->end);
+        part.view = detail::rows_of(part.view, source->begin, source->end);
       }
-      if (!detail::fits(view.shape, wanted, source->layout)) {
-        fail(checkpoint_.path(), stored_name, " is ", view.shape.to_string(), ", config needs ",
-             wanted.to_string(), (source->layout == Layout::same ? "" : " in another layout"));
+      if (!detail::fits(part.view.shape, wanted, source->layout)) {
+        fail(checkpoint_.path(), stored_name, " is ", part.view.shape.to_string(),
+             ", config needs ", wanted.to_string(),
+             (source->layout == Layout::same ? "" : " in another layout"));
       }
-      tensors().check_size(view);
+      tensors().check_size(part.view);
+      if (part.view.dtype == DType::i8 && wanted.rank() > 0)
+        part.scales = read_scales(stored_name, source->begin, wanted[0]);
       used_.insert(stored_name);
-      parts.emplace_back(std::move(view));
+      stored.parts.push_back(std::move(part));
     }
-    return parts;
+    return stored;
   }
 
   const Checkpoint& checkpoint_;

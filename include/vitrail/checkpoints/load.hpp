@@ -25,12 +25,15 @@ template <Scalar T>
   resample_patch_kernels<T>(
       {stored.data(), {c.embed_dim, c.channels, c.patch_height, c.patch_width}}, kernel.view(),
       google ? PositionRule::timm_npz : PositionRule::timm);
-  vit.set_patch_kernel(PackedMatrix<T>::pack({kernel.data(), {c.embed_dim, c.channels * P * P}},
-                                             options.precision, executor),
-                       P);
+  vit.set_patch_kernel(
+      PackedMatrix<T>::pack({kernel.data(), {c.embed_dim, c.channels * P * P}},
+                            product_precision("patch_embed.proj.weight", options.precision),
+                            executor),
+      P);
 }
 
-/// Refuses tensors that no module asked for, or hands their names out.
+/// Refuses tensors that no module asked for, or hands their names out. The file need not stay in
+/// memory from here on: everything was packed or copied.
 [[gnu::cold]] inline void settle_surplus(const Checkpoint& checkpoint, const LoadOptions& options,
                                          std::vector<std::string> left,
                                          std::vector<std::string>* surplus) {
@@ -40,6 +43,7 @@ template <Scalar T>
   }
   if (surplus != nullptr) *surplus = std::move(left);
   checkpoint.files.tensors.check_size();
+  checkpoint.files.tensors.release_all();
 }
 
 /// The size asked for, where it is not the checkpoint's own.

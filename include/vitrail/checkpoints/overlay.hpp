@@ -34,6 +34,7 @@ class OverlaidTensors : public NamedTensors {
         table[stem + ".weight"] = merged(stem, name, view, config);
       } else if (!plain.ends_with(".lora_B.weight")) {
         table[plain] = view;
+        table.erase(join(plain, ".scale"));  // of the int8 weights that it replaces
       }
     }
     for (const auto& [name, view] : table) add(name, view, limits);
@@ -66,6 +67,9 @@ class OverlaidTensors : public NamedTensors {
     b_name.replace(b_name.rfind("lora_A"), 6, "lora_B");
     const AnyView& b_view = over_.at(b_name);
     const AnyView& w_view = base_.at(join(stem, ".weight"));
+    if (w_view.dtype == DType::i8)
+      fail(over_.path(), a_name, " is LoRA for ", stem,
+           ".weight, which is int8; lay it over the checkpoint it was converted from");
     const Tensor<float, 2> A = a_view.to<float, 2>();
     const Tensor<float, 2> B = b_view.to<float, 2>();
     const Index r = A.extent(0);

@@ -69,6 +69,10 @@ class NamedTensors {
     for (const auto& file : files_)
       if (file->contains(view.bytes)) file->release(view.bytes);
   }
+  /// The same for all of them.
+  void release_all() const {
+    for (const auto& file : files_) file->release(file->bytes());
+  }
   /// Starts reading a tensor ahead of its use. A hint, thread safe.
   void prefetch(const AnyView& view) const {
     for (const auto& file : files_)

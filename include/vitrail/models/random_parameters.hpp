@@ -24,10 +24,11 @@ class RandomParameters final : public Parameters<T> {
     return uniform(shape.count(), center, 0.05);
   }
 
-  [[nodiscard]] PackedMatrix<T> matrix(std::string_view, const Shape& shape) override {
+  [[nodiscard]] PackedMatrix<T> matrix(std::string_view name, const Shape& shape) override {
     const Index K = shape.count() / shape[0];
     const Tensor<T, 1> values = uniform(shape.count(), 0, std::sqrt(3.0 / static_cast<double>(K)));
-    return PackedMatrix<T>::pack({values.data(), {shape[0], K}}, precision_, executor_);
+    return PackedMatrix<T>::pack({values.data(), {shape[0], K}},
+                                 product_precision(name, precision_), executor_);
   }
 
  private:

@@ -12,6 +12,18 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
+/// What the products of the weight `name` are computed in when a model is loaded in `asked`: int8
+/// leaves the first layer, which sees pixels, and the last, which writes the logits, in f32.
+///
+/// Measured with DeiT-Ti on 132 pictures, against f32: both layers in f32 lower the error of the
+/// logits by 6 % (root mean square 0.0584 to 0.0547) and keep 131 first places instead of 130, for
+/// 3 % of the time, less in larger models; in bf16 they lower it by 2 % only (0.0572).
+[[nodiscard]] constexpr Precision product_precision(std::string_view name, Precision asked) {
+  const bool first = name == "patch_embed.proj.weight";
+  const bool last = name == "head.weight" || name == "head_dist.weight";
+  return asked == Precision::int8 && (first || last) ? Precision::f32 : asked;
+}
+
 template <Scalar T>
 class Parameters {
  public:

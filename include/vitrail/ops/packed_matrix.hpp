@@ -2,6 +2,7 @@
 #ifndef VITRAIL_OPS_PACKED_MATRIX_HPP
 #define VITRAIL_OPS_PACKED_MATRIX_HPP
 
+#include <cstring>
 #include <vector>
 #include <vitrail/ops/panels.hpp>
 #include <vitrail/runtime/executor.hpp>
@@ -26,23 +27,43 @@ class PackedMatrix {
   /// Packs `weight` (N, K), which may be freed afterwards.
   [[nodiscard]] static PackedMatrix pack(MatrixView<const T> weight, Precision precision,
                                          Executor& executor) {
-    return pack_panels(
-        weight.extent(0), weight.extent(1), precision, executor,
-        [&](Index begin, Index, T*) { return weight.data() + begin * weight.stride(0); },
-        weight.stride(0));
+    const Index stride = weight.stride(0);
+    return pack_panels(weight.extent(0), weight.extent(1), precision, executor,
+                       [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
+                         packed.fill(begin, end, weight.data() + begin * stride, stride);
+                       });
   }
 
   /// Packs (N, K) weights read piece by piece from `source`, which is called from several threads
   /// at once, for each row once.
   [[nodiscard]] static PackedMatrix pack(Index N, Index K, RowSource<T> source, Precision precision,
                                          Executor& executor) {
-    return pack_panels(
-        N, K, precision, executor,
-        [&](Index begin, Index end, T* scratch) {
-          source(begin, end, scratch);
-          return static_cast<const T*>(scratch);
-        },
-        K);
+    return pack_panels(N, K, precision, executor,
+                       [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>& scratch) {
+                         scratch.resize(static_cast<std::size_t>((end - begin) * K));
+                         source(begin, end, scratch.data());
+                         packed.fill(begin, end, scratch.data(), K);
+                       });
+  }
+
+  /// Packs (N, K) weights that are bf16 already, for Precision::bf16; `rows` has any alignment.
+  [[nodiscard]] static PackedMatrix pack_bf16(Index N, Index K, const std::byte* rows,
+                                              Executor& executor) {
+    const Index row_bytes = K * Index{sizeof(bf16)};
+    return pack_panels(N, K, Precision::bf16, executor,
+                       [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
+                         packed.fill_bf16(begin, end, rows + begin * row_bytes);
+                       });
+  }
+
+  /// Packs (N, K) weights that were quantised before, for Precision::int8: `rows` times `scales`
+  /// (N).
+  [[nodiscard]] static PackedMatrix pack_int8(Index N, Index K, const std::int8_t* rows,
+                                              const float* scales, Executor& executor) {
+    return pack_panels(N, K, Precision::int8, executor,
+                       [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
+                         packed.fill_int8(begin, end, rows + begin * K, scales + begin);
+                       });
   }
 
   [[nodiscard]] Index outputs() const { return outputs_; }  // N
@@ -60,9 +81,12 @@ class PackedMatrix {
   [[nodiscard]] MatrixView<const T> plain() const { return plain_.view(); }
 
  private:
-  template <class Rows>
+  /// Puts rows [begin, end), one panel of them, in their place.
+  using FillPanel =
+      FunctionRef<void(PackedMatrix& packed, Index begin, Index end, std::vector<T>& scratch)>;
+
   static PackedMatrix pack_panels(Index N, Index K, Precision precision, Executor& executor,
-                                  Rows&& rows, Index stride) {
+                                  FillPanel fill_panel) {
     PackedMatrix packed;
     packed.outputs_ = N;
     packed.inputs_ = K;
@@ -82,25 +106,38 @@ class PackedMatrix {
     detail::WorkRanges ranges(count, workers);
     executor.parallel_for(workers, [&](Index worker) {
       std::vector<T> scratch;
-      for (Index p = ranges.next(worker); p >= 0; p = ranges.next(worker)) {
-        scratch.resize(static_cast<std::size_t>(width * K));
-        const Index begin = p * width;
-        const Index end = std::min(N, begin + width);
-        const T* from = rows(begin, end, scratch.data());
-        if constexpr (std::same_as<T, float>) {
-          if (packed.has_panels_) {
-            packed.panels_.fill(p, from, stride);
-            continue;
-          }
-        }
-        for (Index n = begin; n < end; ++n) {
-          T* row = &packed.plain_(n, 0);
-          std::copy_n(from + (n - begin) * stride, K, row);
-          detail::round_weights(precision, row, K);
-        }
-      }
+      for (Index p = ranges.next(worker); p >= 0; p = ranges.next(worker))
+        fill_panel(packed, p * width, std::min(N, (p + 1) * width), scratch);
     });
     return packed;
+  }
+
+  void fill(Index begin, Index end, const T* rows, Index stride) {
+    if constexpr (std::same_as<T, float>) {
+      if (has_panels_) return panels_.fill(begin / panels_.width(), rows, stride);
+    }
+    for (Index n = begin; n < end; ++n, rows += stride) {
+      T* const row = &plain_(n, 0);
+      std::copy_n(rows, inputs_, row);
+      detail::round_weights(precision_, row, inputs_);
+    }
+  }
+
+  void fill_bf16(Index begin, Index end, const std::byte* rows) {
+    if (has_panels_) return panels_.fill_stored_bf16(begin / panels_.width(), rows);
+    for (Index n = begin; n < end; ++n)
+      for (Index k = 0; k < inputs_; ++k, rows += sizeof(bf16)) {
+        bf16 value;
+        std::memcpy(&value, rows, sizeof value);
+        plain_(n, k) = static_cast<T>(value);
+      }
+  }
+
+  void fill_int8(Index begin, Index end, const std::int8_t* rows, const float* scales) {
+    if (has_panels_) return panels_.fill_stored_int8(begin / panels_.width(), rows, scales);
+    for (Index n = begin; n < end; ++n, ++scales)
+      for (Index k = 0; k < inputs_; ++k)
+        plain_(n, k) = static_cast<T>(*scales) * static_cast<T>(*rows++);
   }
 
   Index outputs_ = 0;

@@ -63,18 +63,39 @@ class Panels {
     return memory_.size() + static_cast<std::size_t>(column_values_.count()) * sizeof(float);
   }
 
+  /// Fills one panel of bf16 from its rows as they are stored: contiguous, at any address.
+  void fill_stored_bf16(Index panel, const std::byte* rows) {
+    const Index count = rows_of(panel);
+    const auto bytes = static_cast<std::size_t>(inputs_) * sizeof(bf16);
+    AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
+    for (Index n = 0; n < count; ++n) {
+      std::byte* const to = groups.data() + n * padded_steps() * 4;
+      std::memcpy(to, rows + static_cast<std::size_t>(n) * bytes, bytes);
+      std::memset(to + bytes, 0, static_cast<std::size_t>(padded_steps() * 4) - bytes);
+    }
+    transpose_groups(panel, groups);
+  }
+
+  /// Fills one panel of int8 from rows quantised before, contiguous, with a scale for each.
+  void fill_stored_int8(Index panel, const std::int8_t* rows, const float* scales) {
+    const Index count = rows_of(panel);
+    AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
+    for (Index n = 0; n < count; ++n) {
+      std::byte* const to = groups.data() + n * padded_steps() * 4;
+      const Index sum = copy_as_unsigned(rows + n * inputs_, inputs_, to);
+      end_quantised_row(panel, n, to, scales[n], static_cast<int>(sum));
+    }
+    transpose_groups(panel, groups);
+  }
+
   /// Fills one panel from its rows of the weights, the first of which is at `rows`.
   void fill(Index panel, const float* rows, Index stride) {
-    std::byte* out = memory_.data() + first_byte(panel);
-    const Index row_width = vectors(panel) * kernels_->vector;
-    const Index first = panel * width();
-    const Index count = std::min(row_width, outputs_ - first);
     switch (precision_) {
       case Precision::f32:
-        kernels_->transpose(rows, stride, count, inputs_, reinterpret_cast<float*>(out), row_width);
+        kernels_->transpose(rows, stride, rows_of(panel), inputs_, at(panel), row_width(panel));
         break;
-      case Precision::bf16: fill_bf16(rows, stride, count, row_width, out); break;
-      case Precision::int8: fill_int8(rows, stride, first, count, row_width, out); break;
+      case Precision::bf16: fill_bf16(panel, rows, stride); break;
+      case Precision::int8: fill_int8(panel, rows, stride); break;
     }
   }
 
@@ -82,44 +103,84 @@ class Panels {
   [[nodiscard]] Index vector_bytes() const { return kernels_->vector * 4; }
   [[nodiscard]] Index first_byte(Index panel) const { return panel * steps_ * width() * 4; }
 
+  [[nodiscard]] float* at(Index panel) {
+    return reinterpret_cast<float*>(memory_.data() + first_byte(panel));
+  }
+  [[nodiscard]] Index row_width(Index panel) const { return vectors(panel) * kernels_->vector; }
+  /// Rows of the weights in a panel.
+  [[nodiscard]] Index rows_of(Index panel) const {
+    return std::min(row_width(panel), outputs_ - panel * width());
+  }
+
   /// Rows are first brought into groups of 4 bytes along K, then the groups are transposed like
   /// floats: moving them does not look at them.
-  void fill_bf16(const float* rows, Index stride, Index count, Index row_width, std::byte* out) {
+  void fill_bf16(Index panel, const float* rows, Index stride) {
+    const Index count = rows_of(panel);
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
       kernels_->pack_left(LeftFormat::bf16, rows + n * stride, inputs_,
                           groups.data() + n * padded_steps() * 4, 64, nullptr);
     }
-    transpose_groups(groups, count, row_width, out);
+    transpose_groups(panel, groups);
   }
 
-  /// As unsigned bytes, w + 128: the instructions multiply unsigned by signed.
-  void fill_int8(const float* rows, Index stride, Index first, Index count, Index row_width,
-                 std::byte* out) {
+  void fill_int8(Index panel, const float* rows, Index stride) {
+    const Index count = rows_of(panel);
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
-      const float* row = rows + n * stride;
-      auto* const values = reinterpret_cast<std::uint8_t*>(groups.data() + n * padded_steps() * 4);
+      const float* const row = rows + n * stride;
+      std::byte* const to = groups.data() + n * padded_steps() * 4;
       const float scale = weight_scale(row, inputs_);
       int sum = 0;
       for (Index k = 0; k < inputs_; ++k) {
         const int q = quantised_weight(row[k], scale);
         sum += q;
-        values[k] = static_cast<std::uint8_t>(q + 128);
+        to[k] = static_cast<std::byte>(q + 128);
       }
-      std::memset(values + inputs_, 0, static_cast<std::size_t>(padded_steps() * 4 - inputs_));
-      column_values_(0, first + n) = scale;
-      column_values_(1, first + n) = static_cast<float>(sum);
+      end_quantised_row(panel, n, to, scale, sum);
     }
-    transpose_groups(groups, count, row_width, out);
+    transpose_groups(panel, groups);
+  }
+
+  /// Row n of a panel of int8 is at `to`, as unsigned bytes, w + 128: the instructions multiply
+  /// unsigned by signed.
+  void end_quantised_row(Index panel, Index n, std::byte* to, float scale, int sum) {
+    std::memset(to + inputs_, 0, static_cast<std::size_t>(padded_steps() * 4 - inputs_));
+    column_values_(0, panel * width() + n) = scale;
+    column_values_(1, panel * width() + n) = static_cast<float>(sum);
+  }
+
+  /// K signed bytes to unsigned ones, 128 more; returns the sum of the signed ones. Eight at a
+  /// time: the other bit 7 adds 128, and sums of bytes fit lanes of 16 bits for 128 steps.
+  static Index copy_as_unsigned(const std::int8_t* from, Index K, std::byte* to) {
+    constexpr std::uint64_t low_bytes = 0x00ff00ff00ff00ffU;
+    Index sum = -128 * K;
+    Index k = 0;
+    while (k + 8 <= K) {
+      const Index end = std::min(K - K % 8, k + Index{8 * 128});
+      std::uint64_t lanes = 0;
+      for (; k < end; k += 8) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, from + k, 8);
+        bytes ^= 0x8080808080808080U;
+        std::memcpy(to + k, &bytes, 8);
+        lanes += (bytes & low_bytes) + (bytes >> 8 & low_bytes);
+      }
+      for (; lanes != 0; lanes >>= 16) sum += static_cast<Index>(lanes & 0xffffU);
+    }
+    for (; k < K; ++k) {
+      const int value = from[k] + 128;
+      to[k] = static_cast<std::byte>(value);
+      sum += value;
+    }
+    return sum;
   }
 
   /// Groups of one row while it is packed: whole blocks of 64 bytes.
   [[nodiscard]] Index padded_steps() const { return (steps_ + 15) / 16 * 16; }
-  void transpose_groups(const AlignedBytes& groups, Index count, Index row_width,
-                        std::byte* out) const {
-    kernels_->transpose(reinterpret_cast<const float*>(groups.data()), padded_steps(), count,
-                        steps_, reinterpret_cast<float*>(out), row_width);
+  void transpose_groups(Index panel, const AlignedBytes& groups) {
+    kernels_->transpose(reinterpret_cast<const float*>(groups.data()), padded_steps(),
+                        rows_of(panel), steps_, at(panel), row_width(panel));
   }
 
   const Kernels* kernels_ = nullptr;

@@ -24,8 +24,11 @@ namespace detail {
 /// The scale of one row of int8 weights: -127 ... 127 span it, symmetrically.
 template <Scalar T>
 [[nodiscard]] float weight_scale(const T* row, Index K) {
-  float largest = 0;
-  for (Index k = 0; k < K; ++k) largest = std::max(largest, std::abs(static_cast<float>(row[k])));
+  // Of positive floats the larger one has the larger bits: whole numbers are compared in vectors.
+  std::int32_t bits = 0;
+  for (Index k = 0; k < K; ++k)
+    bits = std::max(bits, std::bit_cast<std::int32_t>(static_cast<float>(row[k])) & 0x7fffffff);
+  const auto largest = std::bit_cast<float>(bits);
   return largest > 0 ? largest / 127.0F : 1.0F;
 }
 /// value / scale to the nearest whole number, ties to even: adding 1.5 * 2^23 leaves it in the low

@@ -1,0 +1,39 @@
+// How many floating-point operations a pass takes: benches divide by time.
+#ifndef VITRAIL_MODELS_OPERATIONS_HPP
+#define VITRAIL_MODELS_OPERATIONS_HPP
+
+#include <vitrail/models/config.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Of a product (M, K) by (K, N): a multiply-add counts as two.
+[[nodiscard]] inline double product_operations(Index M, Index K, Index N) {
+  return 2.0 * static_cast<double>(M) * static_cast<double>(K) * static_cast<double>(N);
+}
+
+}  // namespace detail
+
+/// Operations of one block's products and attention on T tokens; norms and activations are not
+/// counted.
+[[nodiscard]] inline double block_operations(const ViTConfig& c, Index T) {
+  const Index inner = c.heads * c.head_dim;
+  return detail::product_operations(T, c.embed_dim, 3 * inner) +
+         2 * detail::product_operations(T, inner, T) +
+         detail::product_operations(T, inner, c.embed_dim) +
+         detail::product_operations(T, c.embed_dim, c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden) +
+         detail::product_operations(T, c.mlp_hidden, c.embed_dim);
+}
+
+/// Operations of one picture of T tokens, counted alike.
+[[nodiscard]] inline double picture_operations(const ViTConfig& c, Index T) {
+  const Index patch = c.channels * c.patch_height * c.patch_width;
+  return detail::product_operations(T - c.prefix_tokens(), patch, c.embed_dim) +
+         static_cast<double>(c.depth) * block_operations(c, T) +
+         detail::product_operations(1, c.feature_dim(), c.classes);
+}
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_MODELS_OPERATIONS_HPP

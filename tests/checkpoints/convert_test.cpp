@@ -1,0 +1,107 @@
+// Converted checkpoints: the model that the original gives in that precision, bit for bit.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <vitrail/checkpoints/convert.hpp>
+
+namespace {
+
+using namespace vitrail;
+namespace fs = std::filesystem;
+
+/// A copy of a golden folder's configs beside a converted file; removed at the end of the test.
+class ConvertedFolder {
+ public:
+  ConvertedFolder(const std::string& golden, Precision precision)
+      : path_(fs::temp_directory_path() / ("vitrail_convert_" + golden)) {
+    fs::create_directories(path_);
+    const std::string from = VITRAIL_GOLDEN_DIR "/" + golden;
+    for (const char* name : {"config.json", "preprocessor_config.json"})
+      if (fs::exists(fs::path(from) / name))
+        fs::copy(fs::path(from) / name, path_ / name, fs::copy_options::overwrite_existing);
+    converted =
+        convert_checkpoint(from, {.precision = precision, .lenient = true}, file().string());
+  }
+  ~ConvertedFolder() { fs::remove_all(path_); }
+  [[nodiscard]] fs::path file() const { return path_ / "model.safetensors"; }
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+  Converted converted;
+
+ private:
+  fs::path path_;
+};
+
+/// Features of a made-up picture, at the model's own size.
+template <Scalar T>
+Tensor<T, 2> features_of(const std::string& path, Precision precision) {
+  const LoadOptions options{.precision = precision, .lenient = true};
+  const VisionModel<T> model = load_model<T>(open_checkpoint(path, options), options);
+  const ViTConfig& c = model.config();
+  Tensor<T, 4> pixels({1, c.channels, c.image_height, c.image_width});
+  for (Index i = 0; i < pixels.count(); ++i)
+    pixels.data()[i] = static_cast<T>(i * 37 % 255) / T(127.5) - T(1);
+  Tensor<T, 2> features({1, c.feature_dim()});
+  SerialExecutor executor;
+  Workspace workspace;
+  model.forward(pixels, {.features = features}, {executor, workspace});
+  return features;
+}
+
+template <Scalar T>
+void expect_equal(const Tensor<T, 2>& a, const Tensor<T, 2>& b, const std::string& what) {
+  ASSERT_EQ(a.count(), b.count()) << what;
+  for (Index i = 0; i < a.count(); ++i) ASSERT_EQ(a.data()[i], b.data()[i]) << what << ' ' << i;
+}
+
+class Convert : public testing::TestWithParam<const char*> {};
+
+TEST_P(Convert, GivesTheSameBitsAsRoundingAtLoad) {
+  const std::string golden = std::string(VITRAIL_GOLDEN_DIR "/") + GetParam();
+  for (const Precision precision : {Precision::bf16, Precision::int8}) {
+    const ConvertedFolder folder(GetParam(), precision);
+    EXPECT_GT(folder.converted.products, 0U);
+    expect_equal(features_of<float>(folder.path(), precision),
+                 features_of<float>(golden, precision), std::string(name_of(precision)));
+  }
+}
+
+// Separate and joined q, k and v; kernels (K, N) and convolutions (P, P, C, D); Swin.
+INSTANTIATE_TEST_SUITE_P(Publishers, Convert,
+                         testing::Values("timm_vit_cls", "hf_vit", "npz_vit", "hf_swin"));
+
+TEST(ConvertedFile, ServesInAnyPrecision) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const auto exact = features_of<double>(folder.path(), Precision::f32);
+  const auto f32 = features_of<float>(folder.path(), Precision::f32);
+  for (Index i = 0; i < f32.count(); ++i)
+    EXPECT_NEAR(exact.data()[i], static_cast<double>(f32.data()[i]), 1e-4);
+}
+
+TEST(ConvertedFile, SaysWhatItsProductsAreAndHoldsAScaleForEachOutput) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const Safetensors file(folder.file().string());
+  EXPECT_EQ(file.metadata().at(converted_key), "int8");
+  const AnyView& weight = file.at("blocks.0.attn.qkv.weight");
+  EXPECT_EQ(weight.dtype, DType::i8);
+  EXPECT_EQ(file.at("blocks.0.attn.qkv.weight.scale").shape, Shape({weight.shape[0]}));
+  EXPECT_NE(file.at("head.weight").dtype, DType::i8);
+  EXPECT_EQ(file.at("blocks.0.norm1.weight").dtype, DType::f32);
+}
+
+TEST(ConvertedFile, IsRefusedWithoutItsScales) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const Safetensors file(folder.file().string());
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, view] : file)
+    if (name != "blocks.0.attn.qkv.weight.scale") tensors.push_back({name, view});
+  write_safetensors(folder.file().string(), tensors);
+  try {
+    (void)features_of<float>(folder.path(), Precision::int8);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("blocks.0.attn.qkv.weight.scale"), std::string::npos);
+  }
+}
+
+}  // namespace
