@@ -19,8 +19,8 @@ const ViT<float>& model_of(const std::string& preset, Precision precision) {
     vit.reset();
     SerialExecutor serial;
     RandomParameters<float> parameters(1, precision, serial);
-    vit = std::make_unique<ViT<float>>(ViT<float>::load(
-        make_config(detail::timm_preset(preset, "model_bench"), preset), parameters));
+    vit = std::make_unique<ViT<float>>(
+        ViT<float>::load(make_config(*find_preset(preset), preset), parameters));
     kept = wanted;
   }
   return *vit;
