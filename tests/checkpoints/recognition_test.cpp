@@ -29,7 +29,7 @@ TEST(Recognition, EveryPublishedWeightOfTimmIsKnownByNameWithItsPreprocessing) {
     const ViTConfig config = make_config(*preset, architecture);
     EXPECT_EQ(config.architecture, architecture);
     EXPECT_GT(config.grid().count(), 0) << weights.name;
-    const auto preprocess = detail::timm_preprocess(weights.name, "table");
+    const auto preprocess = detail::timm_preprocess(weights.name);
     ASSERT_TRUE(preprocess.has_value()) << weights.name;
     EXPECT_EQ(preprocess->height, weights.image) << weights.name;
   }
