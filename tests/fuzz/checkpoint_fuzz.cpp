@@ -72,7 +72,7 @@ void load_and_run(std::string_view input) {
   const std::vector<std::byte> bytes = model_of(tensors, input);
   if (bytes.empty()) return;
   const auto file = std::make_shared<const MappedFile>(std::span(bytes), "model.safetensors");
-  CheckpointFiles files{detail::open_single_file(file, {}, {}), {}, {}, {}};
+  CheckpointFiles files{detail::open_single_file(file, {}, {}), {}, {}, {}, {}};
   const bool open_clip = config.find("model_cfg") != std::string_view::npos;
   (open_clip ? files.open_clip_config : files.config) = config_of(config, "config.json");
   files.preprocessor_config = config_of(preprocessor, "preprocessor_config.json");

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::size_t zero = std::min(text.find('\0'), text.size());
   try {
-    CheckpointFiles files{golden.tensors, {}, {}, {}};
+    CheckpointFiles files{golden.tensors, {}, {}, {}, {}};
     (golden.open_clip_config ? files.open_clip_config : files.config) =
         config_of(text.substr(0, zero), "config.json");
     files.preprocessor_config =
