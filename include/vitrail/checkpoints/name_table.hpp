@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include <vitrail/io/text.hpp>
 #include <vitrail/macros.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
