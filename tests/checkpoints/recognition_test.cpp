@@ -112,8 +112,7 @@ TEST(Recognition, EverythingThatInfoShowsSaysWhereItCameFrom) {
     for (const char* field : {"architecture", "heads", "norm_eps", "activation", "position_rule",
                               "pooling", "preprocess", "tokens", "size"}) {
       const std::string* const reason = checkpoint.because.find(field);
-      EXPECT_TRUE(reason != nullptr && !reason->empty())
-          << entry.path() << " " << field;
+      EXPECT_TRUE(reason != nullptr && !reason->empty()) << entry.path() << " " << field;
     }
   }
 }
