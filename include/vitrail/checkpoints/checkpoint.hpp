@@ -32,8 +32,8 @@ enum class StagePart {
 /// and {-1}, {+1} stand for a number in our name, `*` for the rest of it; {last} is the depth. A
 /// stage may have several such names; one that has none keeps ours.
 struct StageName {
-  std::string_view ours;
-  std::string_view theirs;
+  const char* ours;  // a literal: nothing that goes away fits in here
+  const char* theirs;
   StagePart part = StagePart::whole;
 };
 

@@ -74,8 +74,8 @@ namespace detail {
 [[nodiscard, gnu::cold]] inline std::vector<StageName> huggingface_clip_stages(const ViTConfig& c,
                                                                                bool blip,
                                                                                bool alone) {
-  const std::string_view answer = c.classes > 0 ? "logits" : "pre_logits";
-  const std::string_view last = "hidden_states.{last}";
+  const char* const answer = c.classes > 0 ? "logits" : "pre_logits";
+  const char* const last = "hidden_states.{last}";
   // CLIP's last_hidden_state has not seen the last norm, SigLIP's and BLIP's has.
   const bool normed = blip || !c.pre_norm;
   if (alone) {  // a file of the tower only, which hands its outputs out without that prefix

@@ -170,7 +170,7 @@ namespace detail {
                             {"forward_features", "x_norm_regtokens", StagePart::register_rows},
                             {"forward_features", "x_norm_patchtokens", StagePart::patch_rows},
                             {"forward_features", "hub_linear_input", StagePart::class_and_mean},
-                            {join("hidden_states.", c.depth), "x_prenorm"},
+                            {"hidden_states.{last}", "x_prenorm"},
                             {"hidden_states.{}", "hidden_states.{}"}};
   if (!dinov2) checkpoint.stage_names.clear();
   apply_options(options, checkpoint);

@@ -92,23 +92,25 @@ namespace detail {
 /// gives "" too.
 [[nodiscard]] inline std::string renamed_stage(const StageName& rule, std::string_view ours,
                                                Index depth) {
-  if (rule.ours.ends_with('*')) {
-    const std::size_t stem = rule.ours.size() - 1;
-    if (!ours.starts_with(rule.ours.substr(0, stem))) return "";
-    return join(rule.theirs.substr(0, rule.theirs.size() - 1), ours.substr(stem));
+  const std::string_view pattern = rule.ours;
+  const std::string_view answer = rule.theirs;
+  if (pattern.ends_with('*')) {
+    const std::size_t stem = pattern.size() - 1;
+    if (!ours.starts_with(pattern.substr(0, stem))) return "";
+    return join(answer.substr(0, answer.size() - 1), ours.substr(stem));
   }
-  if (const std::size_t last = rule.ours.find("{last}"); last != std::string_view::npos) {
-    return std::string(join(rule.ours.substr(0, last), depth) == ours ? rule.theirs : "");
+  if (const std::size_t last = pattern.find("{last}"); last != std::string_view::npos) {
+    return std::string(join(pattern.substr(0, last), depth) == ours ? answer : "");
   }
-  const std::size_t at = rule.ours.find("{}");
-  if (at == std::string_view::npos) return std::string(rule.ours == ours ? rule.theirs : "");
-  const std::string_view stem = rule.ours.substr(0, at);
+  const std::size_t at = pattern.find("{}");
+  if (at == std::string_view::npos) return std::string(pattern == ours ? answer : "");
+  const std::string_view stem = pattern.substr(0, at);
   const std::string_view number = ours.starts_with(stem) ? ours.substr(at) : std::string_view();
   if (number.empty() || number.size() > 6 ||
       number.find_first_not_of("0123456789") != std::string_view::npos) {
     return "";
   }
-  std::string theirs(rule.theirs);
+  std::string theirs(answer);
   const int value = std::stoi(std::string(number));
   if (const auto same = theirs.find("{}"); same != std::string::npos)
     return theirs.replace(same, 2, number);
