@@ -33,8 +33,8 @@ int convert(const ConvertOptions& options) {
   const Converted converted = convert_checkpoint(options.model.path, load_options, file.string());
   if (to_folder) {
     const CheckpointFiles files = open_checkpoint_files(options.model.path, {});
-    for (const auto* config :
-         {&files.config, &files.preprocessor_config, &files.open_clip_config}) {
+    for (const auto* config : {&files.config, &files.preprocessor_config, &files.open_clip_config,
+                               &files.adapter_config}) {
       if (!*config) continue;
       const fs::path copy = file.parent_path() / fs::path((*config)->path).filename();
       if (fs::weakly_canonical((*config)->path) == fs::weakly_canonical(copy)) continue;

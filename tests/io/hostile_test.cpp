@@ -1,39 +1,8 @@
 // Small files with large claims: one Error, and memory in proportion to the file.
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <support/counting_allocator.hpp>
 #include <vitrail/io/tensor_file.hpp>
 
 #include "support/zip_builder.hpp"
-
-namespace {
-
-std::atomic<std::size_t> asked_for{0};  // bytes, all requests since it was set to 0
-
-void* counted(std::size_t size, std::size_t alignment) {
-  asked_for += size;
-  const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-  void* const memory = rounded < size ? nullptr : std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  return counted(size, alignof(std::max_align_t));
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
 
 namespace {
 
@@ -112,9 +81,9 @@ TEST(HostileFiles, CostMemoryInProportionToTheirSize) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     const std::string path = folder.file("file", files[i]);
     ASSERT_LT(files[i].size(), 1000U) << i;
-    asked_for = 0;
+    allocated_bytes = 0;
     const std::string error = error_of([&] { (void)open_tensor_file(path); });
-    EXPECT_LT(asked_for, std::size_t{1} << 20) << i << ": " << error;
+    EXPECT_LT(allocated_bytes, std::size_t{1} << 20) << i << ": " << error;
     EXPECT_CONTAINS(error, path);
     EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 0) << error;
   }

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
+#include <support/counting_allocator.hpp>
 #include <support/levels.hpp>
 #include <thread>
 #include <vitrail/models/random_parameters.hpp>
@@ -9,37 +8,8 @@
 
 namespace {
 
-std::atomic<long> allocations{0};
-
-}  // namespace
-
-// Counts what the whole program allocates, aligned or not. Not inlined, lest g++ takes free() for a
-// mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-  ++allocations;
-  const std::size_t rounded =
-      (size + static_cast<std::size_t>(alignment) - 1) & ~(static_cast<std::size_t>(alignment) - 1);
-  if (void* memory = std::aligned_alloc(static_cast<std::size_t>(alignment), rounded))
-    return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-
-namespace {
-
 using namespace vitrail;
+using vitrail::testing::allocations;
 
 ViTConfig small_config() {
   ViTConfig c;
@@ -123,7 +93,7 @@ TEST(ViT, AllocatesNothingOnceWarm) {
   const Context context{pool, workspace};
   Tensor<float, 2> logits({2, vit.config().classes});
   for (int pass = 0; pass < 3; ++pass) {
-    const long before = allocations;
+    const std::size_t before = allocations;
     vit.forward(pixels, {.logits = logits}, context);
     vit.forward(wide, {.logits = logits}, context);
     if (pass == 2) {

@@ -183,9 +183,8 @@ struct FoundAdapters {
                                                "leave_out", file->path)
                    .value_or(std::vector<Index>{});
   } else {
-    read_adaptformer(file,
-                     tensors.contains(*first + std::string("adapter_layer_norm_before.weight")),
-                     path, adapter);
+    read_adaptformer(file, tensors.contains(join(*first, "adapter_layer_norm_before.weight")), path,
+                     adapter);
   }
   const char* place = attention ? ".attn_adapter." : ".mlp_adapter.";
   for (std::size_t i = 0; i < found->stems.size(); ++i) {
@@ -198,7 +197,7 @@ struct FoundAdapters {
       continue;
     }
     for (const AdapterName& name : adapter_names) {
-      std::string theirs = stem + std::string(found->hub ? name.hub : name.adaptformer);
+      std::string theirs = join(stem, found->hub ? name.hub : name.adaptformer);
       if (found->hub && adapter.norm_before && name.ours.starts_with("down"))
         theirs.replace(stem.size(), 14, "adapter_down.1");  // the norm goes first
       checkpoint.names.add(join("blocks.", block, place, name.ours), {{std::move(theirs)}});

@@ -11,10 +11,6 @@ VITRAIL_BEGIN_NAMESPACE
 template <Scalar T>
 class VisionModel {
  public:
-  VisionModel(ViT<T> vit)  // NOLINT(google-explicit-constructor)
-      : vit_(std::make_unique<ViT<T>>(std::move(vit))) {}
-  VisionModel(Swin<T> swin)  // NOLINT(google-explicit-constructor)
-      : swin_(std::make_unique<Swin<T>>(std::move(swin))) {}
   explicit VisionModel(std::unique_ptr<ViT<T>> vit) : vit_(std::move(vit)) {}
   explicit VisionModel(std::unique_ptr<Swin<T>> swin) : swin_(std::move(swin)) {}
 
