@@ -50,7 +50,7 @@ TEST(Attention, EveryLevelAgreesWithDoublesForAnyHeadDimension) {
                 std::max(largest, std::abs(static_cast<double>(y.view()(i, d)) - expected(i, d)));
           }
         }
-        EXPECT_LT(largest, 2e-6) << name_of(level) << " hd " << hd << " T " << tokens;
+        EXPECT_LT(largest, 3e-6) << name_of(level) << " hd " << hd << " T " << tokens;
       }
     }
   }

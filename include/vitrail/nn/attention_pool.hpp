@@ -69,9 +69,7 @@ struct AttentionPool {
                   .scale = 1 / std::sqrt(static_cast<T>(D / heads))},
                  joined, context);
     proj(joined, pooled, context);
-    const MatrixView<T> normed = context.workspace.template matrix<T>(batch, D);
-    norm(pooled, normed, context);
-    mlp(normed, pooled, context, {.residual = pooled});
+    mlp(pooled, norm, pooled, context, {.residual = pooled});
   }
 };
 

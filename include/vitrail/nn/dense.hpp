@@ -2,7 +2,7 @@
 #ifndef VITRAIL_NN_DENSE_HPP
 #define VITRAIL_NN_DENSE_HPP
 
-#include <vitrail/nn/parameters.hpp>
+#include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/ops/linear.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -30,6 +30,14 @@ struct Dense {
                                    Epilogue<T> epilogue = {}) const {
     if (!bias.empty()) epilogue.bias = bias.data();
     linear<T>(x, weight, epilogue, y, context);
+  }
+  /// The same of before(x), or of x if that norm is empty: one pass over memory less.
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, const LayerNorm<T>& before,
+                                   MatrixView<T> y, const Context& context,
+                                   Epilogue<T> epilogue = {}) const {
+    if (before.empty()) return (*this)(x, y, context, epilogue);
+    if (!bias.empty()) epilogue.bias = bias.data();
+    linear<T>(x, before.parameters(), weight, epilogue, y, context);
   }
 };
 

@@ -33,38 +33,46 @@ struct EncoderBlock {
   /// MultiHeadAttention.
   void operator()(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps = {},
                   const TokenPositions<T>& positions = {}) const {
+    switch (kind) {
+      case BlockKind::sequential: break;
+      case BlockKind::post_norm: return norm_after(x, batch, context, maps, positions);
+      case BlockKind::parallel_things: return sum_branches(x, batch, context, maps, positions);
+      case BlockKind::parallel_scaling: return share_norm(x, batch, context, maps, positions);
+    }
     const Workspace::Scope scope(context.workspace);
-    const MatrixView<T> normed = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
-    if (kind == BlockKind::post_norm) {
-      attn(x, batch, normed, context, {}, maps, positions);
-      add_normed(norm1, gamma1, normed, x, context);
-      mlp(x, normed, context);
-      return add_normed(norm2, gamma2, normed, x, context);
-    }
-    if (kind == BlockKind::parallel_things) {
-      return sum_branches(x, normed, batch, context, maps, positions);
-    }
-    norm1(x, normed, context);
+    MatrixView<T> branch;  // for an adapter to see
+    if (!attn_adapter.empty() || !mlp_adapter.empty())
+      branch = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
     if (attn_adapter.empty()) {
-      attn(normed, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
+      attn(x, norm1, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
            positions);  // eq. 2: z' = z + MSA(LN(z))
     } else {
-      attn(normed, batch, normed, context, {.scale = scale(gamma1)}, maps, positions);
-      attn_adapter(normed, x, context);
+      attn(x, norm1, batch, branch, context, {.scale = scale(gamma1)}, maps, positions);
+      attn_adapter(branch, x, context);
     }
-    if (kind == BlockKind::sequential) norm2(x, normed, context);
     if (mlp_adapter.empty()) {
-      mlp(normed, x, context,
+      mlp(x, norm2, x, context,
           {.scale = scale(gamma2), .residual = x});  // eq. 3: z = z' + MLP(LN(z'))
     } else {
-      mlp(normed, normed, context, {.scale = scale(gamma2)});
-      mlp_adapter(normed, x, context);
+      mlp(x, norm2, branch, context, {.scale = scale(gamma2)});
+      mlp_adapter(branch, x, context);
     }
   }
 
  private:
   static const T* scale(const Tensor<T, 1>& gamma) {
     return gamma.empty() ? nullptr : gamma.data();
+  }
+
+  /// BlockKind::post_norm.
+  void norm_after(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps,
+                  const TokenPositions<T>& positions) const {
+    const Workspace::Scope scope(context.workspace);
+    const MatrixView<T> branch = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+    attn(x, {}, batch, branch, context, {}, maps, positions);
+    add_normed(norm1, gamma1, branch, x, context);
+    mlp(x, {}, branch, context);
+    add_normed(norm2, gamma2, branch, x, context);
   }
 
   /// x += gamma * norm(branch)
@@ -76,9 +84,20 @@ struct EncoderBlock {
         x(row, d) += branch(row, d) * (gamma.empty() ? T(1) : gamma(d));
   }
 
-  /// Each half adds all its branches, which read the same z.
-  void sum_branches(MatrixView<T> x, MatrixView<T> normed, Index batch, const Context& context,
-                    TensorView<T, 4> maps, const TokenPositions<T>& positions) const {
+  /// BlockKind::parallel_scaling: one norm for both.
+  void share_norm(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps,
+                  const TokenPositions<T>& positions) const {
+    const Workspace::Scope scope(context.workspace);
+    const MatrixView<T> normed = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+    norm1(x, normed, context);
+    attn(normed, {}, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps, positions);
+    mlp(normed, {}, x, context, {.scale = scale(gamma2), .residual = x});
+  }
+
+  /// BlockKind::parallel_things: each half adds all its branches, which read the same z.
+  void sum_branches(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps,
+                    const TokenPositions<T>& positions) const {
+    const Workspace::Scope scope(context.workspace);
     const MatrixView<T> z = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
     const auto branches = static_cast<Index>(beside.size()) + 1;
     const auto branch = [&](Index i) -> const EncoderBlock& {
@@ -86,14 +105,14 @@ struct EncoderBlock {
     };
     copy(x, z);
     for (Index i = 0; i < branches; ++i) {
-      branch(i).norm1(z, normed, context);
-      branch(i).attn(normed, batch, x, context, {.scale = scale(branch(i).gamma1), .residual = x},
+      branch(i).attn(z, branch(i).norm1, batch, x, context,
+                     {.scale = scale(branch(i).gamma1), .residual = x},
                      i == 0 ? maps : TensorView<T, 4>{}, positions);
     }
     copy(x, z);
     for (Index i = 0; i < branches; ++i) {
-      branch(i).norm2(z, normed, context);
-      branch(i).mlp(normed, x, context, {.scale = scale(branch(i).gamma2), .residual = x});
+      branch(i).mlp(z, branch(i).norm2, x, context,
+                    {.scale = scale(branch(i).gamma2), .residual = x});
     }
   }
 };

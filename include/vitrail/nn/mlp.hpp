@@ -3,7 +3,7 @@
 #define VITRAIL_NN_MLP_HPP
 
 #include <vitrail/nn/dense.hpp>
-#include <vitrail/nn/layer_norm.hpp>
+#include <vitrail/ops/activate_rows.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -15,20 +15,19 @@ struct Mlp {
   Activation activation = Activation::gelu_erf;
   bool gated = false;
 
-  /// y (rows, D) = residual + scale * mlp(x (rows, D)); see Epilogue.
-  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
+  /// y (rows, D) = residual + scale * mlp(before(x (rows, D))); see Epilogue. `before` may be
+  /// empty.
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, const LayerNorm<T>& before,
+                                   MatrixView<T> y, const Context& context,
                                    Epilogue<T> epilogue = {}) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     MatrixView<T> hidden = context.workspace.template matrix<T>(rows, fc1.outputs());
-    fc1(x, hidden, context, {.activation = gated ? Activation::none : activation});
+    fc1(x, before, hidden, context, {.activation = gated ? Activation::none : activation});
     if (gated) {
-      const Index M = fc1.outputs() / 2;
-      context.executor.parallel_for(rows, [&](Index row) {
-        T* gate = hidden[row].data();
-        for (Index m = 0; m < M; ++m) gate[m] = activate(activation, gate[m]) * gate[M + m];
-      });
-      hidden = hidden.columns(0, M);
+      const MatrixView<T> gates = hidden.columns(0, fc1.outputs() / 2);
+      gate_rows<T>(activation, hidden, gates, context);
+      hidden = gates;
     }
     if (!norm.empty()) norm(hidden, hidden, context);
     fc2(hidden, y, context, epilogue);

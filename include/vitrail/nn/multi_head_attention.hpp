@@ -4,7 +4,6 @@
 #define VITRAIL_NN_MULTI_HEAD_ATTENTION_HPP
 
 #include <vitrail/nn/dense.hpp>
-#include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/nn/relative_position_bias.hpp>
 #include <vitrail/nn/token_positions.hpp>
 #include <vitrail/ops/attention.hpp>
@@ -58,18 +57,18 @@ struct MultiHeadAttention {
   RelativePositionBias<T> relative = {};  // of this block, or empty
   DifferentialAttention<T> differential = {};
 
-  /// y (B * T, D) = residual + scale * attention(x (B * T, D)), B pictures of T tokens. When `maps`
-  /// (B, A, T, T) is not empty the softmaxed weights are written there too. `positions` matter to
-  /// models with rotary or relative positions only.
-  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, Index batch, MatrixView<T> y,
-                                   const Context& context, Epilogue<T> epilogue = {},
-                                   TensorView<T, 4> maps = {},
+  /// y (B * T, D) = residual + scale * attention(before(x (B * T, D))), B pictures of T tokens;
+  /// `before` may be empty. When `maps` (B, A, T, T) is not empty the softmaxed weights are written
+  /// there too. `positions` matter to models with rotary or relative positions only.
+  VITRAIL_NOINLINE void operator()(MatrixView<const T> x, const LayerNorm<T>& before, Index batch,
+                                   MatrixView<T> y, const Context& context,
+                                   Epilogue<T> epilogue = {}, TensorView<T, 4> maps = {},
                                    const TokenPositions<T>& positions = {}) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     const Index inner = qkv.outputs() / 3;
     const MatrixView<T> projected = context.workspace.template matrix<T>(rows, 3 * inner);
-    qkv(x, projected, context);
+    qkv(x, before, projected, context);
     const MatrixView<T> q = projected.columns(0, inner);
     const MatrixView<T> k = projected.columns(inner, 2 * inner);
     if (!q_norm.empty()) normalize_heads(q_norm, q, context);

@@ -48,8 +48,7 @@ struct SwinBlock {
       const T* from = out[row].data();
       for (Index c = 0; c < C; ++c) to[c] += from[c];
     });
-    norm2(x, normed, context);
-    mlp(normed, x, context, {.residual = x});
+    mlp(x, norm2, x, context, {.residual = x});
   }
 
  private:

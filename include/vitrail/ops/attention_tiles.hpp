@@ -2,18 +2,16 @@
 //
 // For one head, keys become the panels of a product q k^T and values the panels of a product w v:
 //
-//   keys (Tk, hd)  -> transposed panels, hd rows of 48 keys          (once per head)
-//   values (Tk, hd) -> panels, Tk rows of 48 columns                 (once per head)
+//   keys (Tk, hd)   -> transposed panels, hd rows of 48 keys         (once per head and worker)
+//   values (Tk, hd) -> panels, Tk rows of 48 columns                 (once per head and worker)
 //   9 queries -> scores (9, Tk), stored as the left side of the next product needs them
 //             -> softmax in place -> times the values' panels -> divided by the sum -> out
 //
-// The scores of a tile (9 x 197 floats: 7 KiB) never leave the first cache. A head's panels are
-// packed by whichever thread needs them first.
+// Up to 8 tiles of 9 queries go through a step before the next begins: a panel then stays in the
+// first cache for all of them, while their scores (8 x 7 KiB for 197 keys) wait in the second.
 #ifndef VITRAIL_OPS_ATTENTION_TILES_HPP
 #define VITRAIL_OPS_ATTENTION_TILES_HPP
 
-#include <atomic>
-#include <new>
 #include <vitrail/ops/attention_input.hpp>
 #include <vitrail/ops/kernels/select.hpp>
 #include <vitrail/runtime/context.hpp>
@@ -56,128 +54,178 @@ class TiledAttention {
     Tk_ = in.keys();
     tiles_ = (Tq_ + kernels.tile_rows - 1) / kernels.tile_rows;
     rows_ = Tq_ / std::max(tiles_, Index{1});
+    score_tile_ = kernels.tile_rows * to_block(Tk_);
+    query_tile_ = kernels.tile_rows * to_block(hd_);
     key_panels_ = PanelSplit(kernels, Tk_);
     value_panels_ = PanelSplit(kernels, hd_);
   }
 
   void run(const Context& context) {
     const Index heads = in_.batch * in_.heads;
-    const Index units = heads * tiles_;
-    if (units == 0 || hd_ == 0) return;
-    const Index workers = WorkRanges::workers_for(context.executor, units);
+    if (heads * tiles_ == 0 || hd_ == 0) return;
+    const Index threads = WorkRanges::workers_for(context.executor, heads * tiles_);
+    const Index together = std::clamp(most_scores / score_tile_, Index{1}, most_together);
+    const Index groups =
+        WorkRanges::groups_for((tiles_ + together - 1) / together, tiles_, heads, threads);
+    const Index units = heads * groups;
+    const Index workers = std::min(threads, units);
     const Workspace::Scope scope(context.workspace);
-    keys_ = context.workspace.matrix<float>(heads, hd_ * key_panels_.total);
-    values_ = context.workspace.matrix<float>(heads, Tk_ * value_panels_.total);
-    static_assert(sizeof(std::atomic<int>) == sizeof(int));
-    states_ = reinterpret_cast<std::atomic<int>*>(context.workspace.take<int>(heads));
-    for (Index head = 0; head < heads; ++head) new (states_ + head) std::atomic<int>(0);
-    const Index rows = kernels_.tile_rows;
-    const MatrixView<float> queries =
-        context.workspace.matrix<float>(workers, rows * to_block(hd_));
-    const MatrixView<float> scores = context.workspace.matrix<float>(workers, rows * to_block(Tk_));
+    const auto each = [&](Index count) { return context.workspace.matrix<float>(workers, count); };
+    const MatrixView<float> keys = each(hd_ * key_panels_.total);
+    const MatrixView<float> values = each(Tk_ * value_panels_.total);
+    const MatrixView<float> queries = each(together * query_tile_);
+    const MatrixView<float> scores = each(together * score_tile_);
     const MatrixView<float> sums =
-        context.workspace.matrix<float>(workers, rows * kernels_.vector * kernels_.panel_vectors);
+        each(kernels_.tile_rows * kernels_.vector * kernels_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
+      const Scratch scratch{&keys(worker, 0), &values(worker, 0), &queries(worker, 0),
+                            &scores(worker, 0), &sums(worker, 0)};
+      Index packed = -1;
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
-        ensure_packed(unit / tiles_);
-        run_tile(unit / tiles_, unit % tiles_, &queries(worker, 0), &scores(worker, 0),
-                 &sums(worker, 0));
+        const Index head = unit / groups;
+        const Index group = unit % groups;
+        if (head != packed) pack_head(head, scratch);
+        packed = head;
+        run_tiles(head, group * tiles_ / groups, (group + 1) * tiles_ / groups, scratch);
       }
     });
   }
 
  private:
+  static constexpr Index most_together = 8;                    // tiles
+  static constexpr Index most_scores = Index{128} << 10 >> 2;  // floats of the tiles together
+
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
-  /// Panels of head `head` (counted over the batch); waits if another thread is at it.
-  void ensure_packed(Index head) {
-    std::atomic<int>& state = states_[head];  // 0 untouched, 1 being packed, 2 there
-    int expected = 0;
-    if (state.load(std::memory_order_acquire) == 2) return;
-    if (!state.compare_exchange_strong(expected, 1)) {
-      spin_until([&] { return state.load(std::memory_order_acquire) == 2; });
-      return;
-    }
+
+  /// What one worker needs.
+  struct Scratch {
+    float* keys;     // (hd, Tk padded to vectors), panel by panel
+    float* values;   // (Tk, hd padded to vectors), panel by panel
+    float* queries;  // tiles of (hd), in blocks
+    float* scores;   // tiles of (Tk), in blocks
+    float* sums;     // one tile
+  };
+
+  /// Brings the keys and values of head `head` (counted over the batch) into panels.
+  void pack_head(Index head, const Scratch& scratch) const {
     const Index row = head / in_.heads * Tk_;
     const Index column = head % in_.heads * hd_;
     for (Index p = 0; p < key_panels_.count; ++p) {
       const Index key = key_panels_.begin(p);
       const Index width = key_panels_.width(p);
       kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_,
-                         &keys_(head, 0) + key * hd_, width);
+                         scratch.keys + key * hd_, width);
     }
     for (Index p = 0; p < value_panels_.count; ++p) {
       const Index d = value_panels_.begin(p);
       const Index width = value_panels_.width(p);
       kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d,
-                         &values_(head, 0) + d * Tk_, width);
+                         scratch.values + d * Tk_, width);
     }
-    state.store(2, std::memory_order_release);
   }
 
-  void run_tile(Index head, Index tile, float* queries, float* scores, float* sums) const {
+  /// A tile of queries: rows of the head's pictures, and where its rows are in a block.
+  struct Tile {
+    Index begin;
+    Index rows;
+    Index padded;
+    [[nodiscard]] Index block() const { return padded * 16; }  // floats
+  };
+  [[nodiscard]] Tile tile_at(Index tile) const {
     const Index larger = Tq_ - rows_ * tiles_;  // so many tiles have one row more
-    const Index begin = tile * rows_ + std::min(tile, larger);
     const Index rows = rows_ + (tile < larger ? 1 : 0);
-    const Index padded = padded_tile_rows(rows, kernels_.tile_rows);
-    const Index block = padded * 16;  // floats of one block of the tile
-    const Index row = head / in_.heads * Tq_ + begin;
-    const Index column = head % in_.heads * hd_;
-    for (Index r = 0; r < padded; ++r) {  // rows past the last repeat it, and nobody reads them
-      kernels_.pack_left(LeftFormat::f32, &in_.q(row + std::min(r, rows - 1), column), hd_,
-                         reinterpret_cast<std::byte*>(queries + r * 16), block * 4, nullptr);
-    }
-    // The next tile's queries are fetched meanwhile.
-    const bool more = begin + rows < Tq_;
-    const float* const next = &in_.q(more ? row + rows : row, column);
+    return {tile * rows_ + std::min(tile, larger), rows,
+            padded_tile_rows(rows, kernels_.tile_rows)};
+  }
+
+  /// One head: tiles `first` to `last`, step by step.
+  void run_tiles(Index head, Index first, Index last, const Scratch& scratch) const {
+    for (Index tile = first; tile < last; ++tile)
+      pack_queries(head, tile_at(tile), scratch.queries + (tile - first) * query_tile_);
     for (Index p = 0; p < key_panels_.count; ++p) {
-      const Index key = key_panels_.begin(p);
-      const Index width = key_panels_.width(p);
-      const Index fetched = p * width;
-      kernels_.f32.tile[width / kernels_.vector][rows]({
-          .left = reinterpret_cast<const std::byte*>(queries),
-          .right = reinterpret_cast<const std::byte*>(&keys_(head, 0) + key * hd_),
-          .steps = hd_,
-          .sums = reinterpret_cast<std::byte*>(scores + key / 16 * block),
-          .row_bytes = 64,
-          // One vector is a whole block, or half of one (and the panel then is one block).
-          .vector_bytes = kernels_.vector == 16 ? block * 4 : kernels_.vector * 4,
-          .first = true,
-          .ahead = nullptr,
-          .ahead_lines_per_block = 0,
-          .near = reinterpret_cast<const std::byte*>(next + fetched),
-          .near_stride = in_.q.stride(0) * Index{sizeof(float)},
-          .near_rows = more && fetched < hd_ ? std::min(rows, Tq_ - begin - rows) : 0,
-          .near_rows_per_block = 4,
-      });
+      for (Index tile = first; tile < last; ++tile)
+        score(tile_at(tile), p, scratch.queries + (tile - first) * query_tile_, scratch,
+              scratch.scores + (tile - first) * score_tile_);
     }
-    float inverse[most_tile_rows];
-    for (Index r = 0; r < rows; ++r) {
-      const float* bias = nullptr;
-      if (in_.bias.data() != nullptr) bias = in_.bias[head % in_.heads][begin + r].data();
-      inverse[r] = 1.0F / kernels_.exponentials(scores + r * 16, Tk_, block, in_.scale, bias);
-    }
+    float inverse[most_together][most_tile_rows];
+    for (Index tile = first; tile < last; ++tile)
+      soften(head, tile_at(tile), scratch.scores + (tile - first) * score_tile_,
+             inverse[tile - first]);
     for (Index p = 0; p < value_panels_.count; ++p) {
-      const Index d = value_panels_.begin(p);
-      const Index width = value_panels_.width(p);
-      kernels_.f32.tile[width / kernels_.vector][rows]({
-          .left = reinterpret_cast<const std::byte*>(scores),
-          .right = reinterpret_cast<const std::byte*>(&values_(head, 0) + d * Tk_),
-          .steps = Tk_,
-          .sums = reinterpret_cast<std::byte*>(sums),
-          .row_bytes = width * 4,
-          .vector_bytes = kernels_.vector * 4,
-          .first = true,
-          .ahead = nullptr,
-          .ahead_lines_per_block = 0,
-          .near = nullptr,
-          .near_stride = 0,
-          .near_rows = 0,
-          .near_rows_per_block = 0,
-      });
-      kernels_.multiply_rows(sums, width, rows, std::min(width, hd_ - d), inverse,
-                             &out_(row, column + d), out_.stride(0));
+      for (Index tile = first; tile < last; ++tile)
+        weigh(head, tile, tile + last - first, p, scratch.scores + (tile - first) * score_tile_,
+              inverse[tile - first], scratch);
     }
+  }
+
+  void pack_queries(Index head, const Tile& tile, float* queries) const {
+    const Index row = head / in_.heads * Tq_ + tile.begin;
+    const Index column = head % in_.heads * hd_;
+    for (Index r = 0; r < tile.padded; ++r) {  // rows past the last repeat it; nobody reads them
+      kernels_.pack_left(LeftFormat::f32, &in_.q(row + std::min(r, tile.rows - 1), column), hd_,
+                         reinterpret_cast<std::byte*>(queries + r * 16), tile.block() * 4, nullptr);
+    }
+  }
+
+  /// One tile's scores with panel `p` of the keys.
+  void score(const Tile& tile, Index p, const float* queries, const Scratch& scratch,
+             float* scores) const {
+    const Index key = key_panels_.begin(p);
+    const Index width = key_panels_.width(p);
+    TileArguments arguments{};
+    arguments.left = reinterpret_cast<const std::byte*>(queries);
+    arguments.right = reinterpret_cast<const std::byte*>(scratch.keys + key * hd_);
+    arguments.steps = hd_;
+    arguments.sums = reinterpret_cast<std::byte*>(scores + key / 16 * tile.block());
+    arguments.row_bytes = 64;
+    // One vector is a whole block, or half of one (and the panel then is one block).
+    arguments.vector_bytes = kernels_.vector == 16 ? tile.block() * 4 : kernels_.vector * 4;
+    arguments.first = true;
+    kernels_.f32.tile[width / kernels_.vector][tile.rows](arguments);
+  }
+
+  /// Scores to weights, up to the factors `inverse`.
+  void soften(Index head, const Tile& tile, float* scores, float* inverse) const {
+    const float* bias = nullptr;
+    Index bias_stride = 0;
+    if (in_.bias.data() != nullptr) {
+      const MatrixView<const float> of_head = in_.bias[head % in_.heads];
+      bias = of_head[tile.begin].data();
+      bias_stride = of_head.stride(0);
+    }
+    kernels_.exponentials(scores, tile.rows, Tk_, tile.block(), in_.scale, bias, bias_stride,
+                          inverse);
+    for (Index r = 0; r < tile.rows; ++r) inverse[r] = 1.0F / inverse[r];
+  }
+
+  /// One tile of weights times panel `p` of the values. The queries of tile `next`, if it exists,
+  /// are fetched meanwhile.
+  void weigh(Index head, Index index, Index next, Index p, const float* weights,
+             const float* inverse, const Scratch& scratch) const {
+    const Tile tile = tile_at(index);
+    const Index d = value_panels_.begin(p);
+    const Index width = value_panels_.width(p);
+    const Index row = head / in_.heads * Tq_;
+    const Index column = head % in_.heads * hd_ + d;
+    TileArguments arguments{};
+    arguments.left = reinterpret_cast<const std::byte*>(weights);
+    arguments.right = reinterpret_cast<const std::byte*>(scratch.values + d * Tk_);
+    arguments.steps = Tk_;
+    arguments.sums = reinterpret_cast<std::byte*>(scratch.sums);
+    arguments.row_bytes = width * 4;
+    arguments.vector_bytes = kernels_.vector * 4;
+    arguments.first = true;
+    if (next < tiles_) {
+      const Tile ahead = tile_at(next);
+      arguments.near = reinterpret_cast<const std::byte*>(&in_.q(row + ahead.begin, column));
+      arguments.near_stride = in_.q.stride(0) * Index{sizeof(float)};
+      arguments.near_rows = ahead.rows;
+      arguments.near_rows_per_block = 1;
+    }
+    kernels_.f32.tile[width / kernels_.vector][tile.rows](arguments);
+    kernels_.multiply_rows(scratch.sums, width, tile.rows, std::min(width, hd_ - d), inverse,
+                           &out_(row + tile.begin, column), out_.stride(0));
   }
 
   const Kernels& kernels_;
@@ -186,13 +234,12 @@ class TiledAttention {
   Index hd_ = 0;
   Index Tq_ = 0;
   Index Tk_ = 0;
-  Index tiles_ = 0;  // of queries per head
-  Index rows_ = 0;   // of the smaller tiles
+  Index tiles_ = 0;       // of queries per head
+  Index rows_ = 0;        // of the smaller tiles
+  Index score_tile_ = 0;  // floats of one tile's scores
+  Index query_tile_ = 0;  // floats of one tile's queries
   PanelSplit key_panels_;
   PanelSplit value_panels_;
-  MatrixView<float> keys_;              // (B * A, hd * Tk padded to vectors)
-  MatrixView<float> values_;            // (B * A, Tk * hd padded to vectors)
-  std::atomic<int>* states_ = nullptr;  // (B * A)
 };
 
 inline void tiled_attention(const Kernels& kernels, const AttentionInput<float>& in,

@@ -2,10 +2,10 @@
 // each unit tile by tile.
 //
 //   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2)
-//   2. a unit is one panel of weights against one group of tiles, all of them if M is small; the
-//      next panel is fetched meanwhile
-//   3. in a unit K is cut into pieces, so that a piece of the panel stays in the first cache while
-//      all tiles of the group use it; the epilogue runs on each tile that has seen all of K
+//   2. a unit is one panel of weights against one group of tiles, all of them if M is small
+//   3. in a unit K is cut into pieces, so that a piece of the panel, a slab, stays in the second
+//      cache while all tiles of the group use it and the next slab is fetched; the epilogue runs on
+//      each tile that has seen all of K
 //
 // K is never split between threads and each element adds its products in order: the result depends
 // on neither M nor threads nor cache sizes.
@@ -30,6 +30,7 @@ struct ProductPlan {
   Index pieces;      // of K, in blocks
   Index blocks;      // of 64 bytes per packed row
 
+  [[nodiscard]] Index first_block(Index piece) const { return piece * blocks / pieces; }
   [[nodiscard]] Index tile_begin(Index tile) const { return tile * rows + std::min(tile, larger); }
   [[nodiscard]] Index tile_rows(Index tile) const { return rows + (tile < larger ? 1 : 0); }
 };
@@ -45,8 +46,8 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   plan.blocks = (weight.inputs() + block - 1) / block;
   plan.row_bytes = plan.blocks * 64;
   plan.tile_bytes = rows * plan.row_bytes;
-  // Accumulators are worth reloading every 24 blocks (384 steps of f32).
-  constexpr Index piece = 24;
+  // Accumulators are worth reloading every 48 blocks (768 steps of f32).
+  constexpr Index piece = 48;
   plan.pieces = (plan.blocks + piece - 1) / piece;
   // The accumulators of a group fit into a part of the second cache. The rows themselves need not:
   // they pass by once per panel, in order, while a larger group would read its panel less often.
@@ -55,18 +56,7 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
                              : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
   const Index fewest = (plan.tiles + in_cache - 1) / in_cache;
   // More groups if that shares the units out evenly.
-  plan.groups = fewest;
-  double least_waste = 1e9;
-  for (Index groups = fewest; groups <= std::min(plan.tiles, fewest + workers); ++groups) {
-    const Index units = groups * weight.count();
-    const Index rounds = (units + workers - 1) / workers;
-    const double waste = static_cast<double>(rounds * workers) / static_cast<double>(units) * 1.0 +
-                         0.01 * static_cast<double>(groups - fewest);
-    if (waste < least_waste - 1e-9) {
-      least_waste = waste;
-      plan.groups = groups;
-    }
-  }
+  plan.groups = WorkRanges::groups_for(fewest, plan.tiles, weight.count(), workers);
   return plan;
 }
 
@@ -108,6 +98,39 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   }
 }
 
+/// What a piece of K is of a panel.
+struct Slab {
+  const std::byte* begin;
+  Index row_bytes;
+  Index rows;
+};
+
+inline Slab slab_of(const Panels& weight, const ProductPlan& plan, Index panel, Index piece) {
+  const Index block_rows = left_block(weight.product().left) / weight.product().step;
+  const Index row_bytes = weight.vectors(panel) * weight.kernels().vector * 4;
+  const Index first = plan.first_block(piece) * block_rows;
+  const Index last = std::min(weight.steps(), plan.first_block(piece + 1) * block_rows);
+  return {weight.panel(panel) + first * row_bytes, row_bytes, last - first};
+}
+
+/// Bytes that the tiles ask for while they run, so many lines for each of their blocks.
+struct Fetch {
+  const std::byte* next;
+  const std::byte* end;
+  Index lines_per_block;
+
+  Fetch(const Slab& slab, Index blocks)
+      : next(slab.begin),
+        end(slab.begin + slab.rows * slab.row_bytes),
+        lines_per_block(std::min(Index{16}, (end - next + blocks * 64 - 1) / (blocks * 64))) {}
+  /// Nothing.
+  Fetch() : next(nullptr), end(nullptr), lines_per_block(0) {}
+  void advance(Index blocks) {
+    next += lines_per_block * blocks * 64;
+    if (next >= end) lines_per_block = 0;
+  }
+};
+
 /// One panel against one group of tiles.
 inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
                      const LeftSide& left, const Finish& whole, Activation activation,
@@ -118,61 +141,50 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
   const Index group = unit / weight.count();
   const Index first_tile = group * plan.tiles / plan.groups;
   const Index last_tile = (group + 1) * plan.tiles / plan.groups;
-  const Index vectors = weight.vectors(panel);
-  const Index vector_bytes = kernels.vector * 4;
-  const Index panel_row_bytes = vectors * vector_bytes;
-  const Index block_steps = left_block(product.left) / product.step;
   const Index column = panel * weight.width();
   const Index columns = std::min(weight.width(), weight.outputs() - column);
 
-  const std::byte* ahead = nullptr;
-  const std::byte* ahead_end = nullptr;
-  Index ahead_lines = 0;
-  if (panel + 1 < weight.count()) {
-    const Index bytes = weight.steps() * weight.vectors(panel + 1) * vector_bytes;
-    const Index calls = (last_tile - first_tile) * plan.blocks * 64;
-    ahead = weight.panel(panel + 1);
-    ahead_end = ahead + bytes;
-    ahead_lines = std::min(Index{16}, (bytes + calls - 1) / calls);
-  }
-
   for (Index piece = 0; piece < plan.pieces; ++piece) {
-    const Index first_block = piece * plan.blocks / plan.pieces;
-    const Index last_block = (piece + 1) * plan.blocks / plan.pieces;
-    const Index first_step = first_block * block_steps;
+    const bool last = piece + 1 == plan.pieces;
+    const Index first_block = plan.first_block(piece);
+    const Index blocks = plan.first_block(piece + 1) - first_block;
+    const Slab slab = slab_of(weight, plan, panel, piece);
+    Fetch ahead;
+    if (!last) {
+      ahead = Fetch(slab_of(weight, plan, panel, piece + 1), (last_tile - first_tile) * blocks);
+    } else if (panel + 1 < weight.count()) {
+      ahead = Fetch(slab_of(weight, plan, panel + 1, 0), (last_tile - first_tile) * blocks);
+    }
     for (Index tile = first_tile; tile < last_tile; ++tile) {
       const Index begin = plan.tile_begin(tile);
       const Index rows = plan.tile_rows(tile);
       float* at = sums;
       if (plan.pieces > 1) at += (tile - first_tile) * kernels.tile_rows * weight.width();
-      if (ahead >= ahead_end) ahead_lines = 0;
       float* const to = y.data() + begin * y.stride(0) + column;
       const float* const residual = whole.residual == nullptr
                                         ? nullptr
                                         : whole.residual + begin * whole.residual_stride + column;
-      const bool last = piece + 1 == plan.pieces;
       // The lines that the end of the product touches are fetched while it still runs: of the
       // residual if there is one, which is y itself as a rule.
       const float* const near = residual == nullptr ? to : residual;
       const Index near_stride = residual == nullptr ? y.stride(0) : whole.residual_stride;
-      const Index blocks = last_block - first_block;
-      product.tile[vectors][rows]({
+      product.tile[weight.vectors(panel)][rows]({
           .left = left.tiles + tile * plan.tile_bytes +
                   first_block * padded_tile_rows(rows, kernels.tile_rows) * 64,
-          .right = weight.panel(panel) + first_step * panel_row_bytes,
-          .steps = std::min(weight.steps(), last_block * block_steps) - first_step,
+          .right = slab.begin,
+          .steps = slab.rows,
           .sums = reinterpret_cast<std::byte*>(at),
-          .row_bytes = panel_row_bytes,
-          .vector_bytes = vector_bytes,
+          .row_bytes = slab.row_bytes,
+          .vector_bytes = kernels.vector * 4,
           .first = piece == 0,
-          .ahead = ahead,
-          .ahead_lines_per_block = ahead_lines,
+          .ahead = ahead.next,
+          .ahead_lines_per_block = ahead.lines_per_block,
           .near = reinterpret_cast<const std::byte*>(near),
           .near_stride = near_stride * Index{sizeof(float)},
           .near_rows = last ? rows : 0,
           .near_rows_per_block = blocks >= kernels.tile_rows ? 1 : 4,
       });
-      ahead += ahead_lines * blocks * 64;
+      ahead.advance(blocks);
       if (!last) continue;
       const auto from_column = [column](const float* p) {
         return p == nullptr ? nullptr : p + column;
@@ -187,7 +199,7 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
           .rows =
               whole.column_scale == nullptr ? nullptr : left.quantised + tile * kernels.tile_rows,
       };
-      kernels.finish(activation, at, panel_row_bytes / 4, rows, columns, finish, to, y.stride(0));
+      kernels.finish(activation, at, slab.row_bytes / 4, rows, columns, finish, to, y.stride(0));
     }
   }
 }

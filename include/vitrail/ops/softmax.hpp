@@ -17,7 +17,9 @@ void softmax(std::span<T> row) {
   if constexpr (std::same_as<T, float>) {
     if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
       const auto n = static_cast<Index>(row.size());
-      const float inverse = 1.0F / kernels->exponentials(row.data(), n, 16, 1.0F, nullptr);
+      float sum = 0;
+      kernels->exponentials(row.data(), 1, n, 16, 1.0F, nullptr, 0, &sum);
+      const float inverse = 1.0F / sum;
       kernels->multiply_rows(row.data(), n, 1, n, &inverse, row.data(), n);
       return;
     }

@@ -27,6 +27,24 @@ class WorkRanges {
     return std::max(Index{1}, std::min({Index{executor.concurrency()}, units, most_workers}));
   }
 
+  /// Into how many groups, from `fewest` to `most`, something is cut so that `each` units a group
+  /// share out evenly: few groups, unless more leave fewer workers idle at the end.
+  [[nodiscard]] static Index groups_for(Index fewest, Index most, Index each, Index workers) {
+    Index best = fewest;
+    double least_waste = 1e9;
+    for (Index groups = fewest; groups <= std::min(most, fewest + workers); ++groups) {
+      const Index units = groups * each;
+      const Index slots = (units + workers - 1) / workers * workers;
+      const double waste = static_cast<double>(slots) / static_cast<double>(units) +
+                           0.01 * static_cast<double>(groups - fewest);
+      if (waste < least_waste - 1e-9) {
+        least_waste = waste;
+        best = groups;
+      }
+    }
+    return best;
+  }
+
   WorkRanges(Index units, Index workers) : units_(units), workers_(workers) {
     for (Index worker = 0; worker < workers; ++worker) {
       ranges_[worker].next.store(begin_of(worker), std::memory_order_relaxed);

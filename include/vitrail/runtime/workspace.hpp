@@ -1,8 +1,7 @@
 // Scratch memory of a forward pass: taken like a stack, sized once, then never allocated again.
 //
-//   Workspace::Scope scope(workspace);               // everything taken below is given back at the
-//   end of the scope MatrixView<float> hidden = workspace.matrix<float>(T, M);   // (T, M),
-//   uninitialised, rows 64-byte aligned
+//   Workspace::Scope scope(workspace);   // everything taken below is given back where it ends
+//   MatrixView<float> hidden = workspace.matrix<float>(T, M);   // uninitialised, rows aligned
 //
 // The first pass grows the workspace block by block; `Scope`s that end at depth zero join the
 // blocks, so that from the second pass on one block serves all.
@@ -10,6 +9,7 @@
 #define VITRAIL_RUNTIME_WORKSPACE_HPP
 
 #include <vector>
+#include <vitrail/runtime/huge_pages.hpp>
 #include <vitrail/tensor/tensor.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -92,6 +92,7 @@ class Workspace {
     const std::size_t total = capacity();
     blocks_.clear();
     blocks_.emplace_back(total);
+    detail::prefer_huge_pages(blocks_[0].data(), total);
   }
 
   std::vector<AlignedBytes> blocks_;

@@ -117,8 +117,10 @@ struct Kernels {
                     Quantised* quantised);
   /// y[i / 16 * block + i % 16] = normalised x[i]; block = 16 is a plain row.
   void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
-  /// exp(scale * x + bias - largest) in place, in blocks as above; returns the sum.
-  float (*exponentials)(float* x, Index n, Index block, float scale, const float* bias);
+  /// Rows x[r][i] at x[r * 16 + i / 16 * block + i % 16]: exp(scale * x + bias - largest) of each
+  /// row in place, and what they sum to. scale > 0; `bias` may be null.
+  void (*exponentials)(float* x, Index rows, Index n, Index block, float scale, const float* bias,
+                       Index bias_stride, float* totals);
   /// y[r][i] = x[r][i] * factors[r]; in place when both are the same.
   void (*multiply_rows)(const float* x, Index stride, Index rows, Index n, const float* factors,
                         float* y, Index y_stride);

@@ -19,6 +19,22 @@ VITRAIL_KERNEL_INLINE Floats exponential(Floats x) {
   return times_power_of_two(p, n);
 }
 
+/// 2^x to 1e-7 of it for x up to 127, and 2^-126 below -126. The polynomial is a minimax fit of the
+/// relative error for |r| <= 1/2.
+VITRAIL_KERNEL_INLINE Floats power_of_two(Floats x) {
+  x = larger(x, broadcast(-126.0F));
+  const Floats n = nearest(x);
+  const Floats r = subtract(x, n);
+  Floats p = broadcast(1.535336196e-4F);
+  p = multiply_add(p, r, broadcast(1.339887502e-3F));
+  p = multiply_add(p, r, broadcast(9.618436918e-3F));
+  p = multiply_add(p, r, broadcast(5.550332367e-2F));
+  p = multiply_add(p, r, broadcast(2.402264774e-1F));
+  p = multiply_add(p, r, broadcast(6.931471825e-1F));
+  p = multiply_add(p, r, broadcast(1.0F));
+  return times_power_of_two(p, n);
+}
+
 /// x / (1 + e^(-steepness x))
 VITRAIL_KERNEL_INLINE Floats gated(Floats x, float steepness) {
   const Floats e = exponential(multiply(x, broadcast(-steepness)));

@@ -102,32 +102,76 @@ VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArgument
   }
 }
 
-VITRAIL_KERNEL static float exponentials(float* x, Index n, Index block, float scale,
-                                         const float* bias) {
-  // With a bias the sums are stored first; without one the scale joins the second loop.
+/// In powers of two: e^(scale x - most) = 2^(x log2(e) scale - most log2(e)). Whole blocks of 16
+/// first, then what is left of one. Rows go together so that one computes while another waits.
+template <Index Rows>
+VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float scale,
+                                           float* totals) {
+  constexpr auto row_count = static_cast<std::size_t>(Rows);
+  const Index left = n % 16;
+  float* const rest = x + n / 16 * block;
   const Floats lowest = broadcast(-3.4e38F);
-  Floats factor = broadcast(scale);
-  Floats most = lowest;
-  for (Index i = 0; i < n; i += width) {
-    float* at = x + in_blocks(i, block);
-    Floats value = multiply(load_first(at, n - i), factor);
-    if (bias != nullptr) {
-      value = add(value, load_first(bias + i, n - i));
-      store_first(at, value, n - i);
+  Floats most[row_count];
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) most[r] = lowest;
+  for (const float* from = x; from != rest; from += block) {
+    for (Index i = 0; i < 16; i += width) {
+      VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+        most[r] = larger(most[r], load(from + r * 16 + i));
+      }
     }
-    most = larger(most, select_first(value, lowest, n - i));
   }
-  if (bias != nullptr) factor = broadcast(1.0F);
-  const Floats largest = broadcast(largest_of(most));
-  Floats total = broadcast(0.0F);
-  for (Index i = 0; i < n; i += width) {
-    float* at = x + in_blocks(i, block);
-    const Floats below = subtract(multiply(load_first(at, n - i), factor), largest);
-    const Floats value = keep_first(exponential(below), n - i);
-    store_first(at, value, n - i);
-    total = add(total, value);
+  for (Index i = 0; i < left; i += width) {
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      most[r] =
+          larger(most[r], select_first(load_first(rest + r * 16 + i, left - i), lowest, left - i));
+    }
   }
-  return sum_of(total);
+  const float per_power = scale * 1.44269504F;
+  const Floats factor = broadcast(per_power);
+  Floats below[row_count];
+  Floats total[row_count];
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+    below[r] = broadcast(-largest_of(most[r]) * per_power);
+    total[r] = broadcast(0.0F);
+  }
+  for (float* to = x; to != rest; to += block) {
+    for (Index i = 0; i < 16; i += width) {
+      VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+        float* const at = to + r * 16 + i;
+        const Floats value = power_of_two(multiply_add(load(at), factor, below[r]));
+        store(at, value);
+        total[r] = add(total[r], value);
+      }
+    }
+  }
+  for (Index i = 0; i < left; i += width) {
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      float* const at = rest + r * 16 + i;
+      const Floats value = power_of_two(multiply_add(load_first(at, left - i), factor, below[r]));
+      store_first(at, value, left - i);
+      total[r] = add(total[r], keep_first(value, left - i));
+    }
+  }
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) totals[r] = sum_of(total[r]);
+}
+
+VITRAIL_KERNEL static void exponentials(float* x, Index rows, Index n, Index block, float scale,
+                                        const float* bias, Index bias_stride, float* totals) {
+  // With a bias scale x + bias is stored first.
+  if (bias != nullptr) {
+    const Floats factor = broadcast(scale);
+    for (Index r = 0; r < rows; ++r) {
+      for (Index i = 0; i < n; i += width) {
+        float* const at = x + r * 16 + in_blocks(i, block);
+        const Floats add = load_first(bias + r * bias_stride + i, n - i);
+        store_first(at, multiply_add(load_first(at, n - i), factor, add), n - i);
+      }
+    }
+    scale = 1.0F;
+  }
+  Index r = 0;
+  for (; r + 3 <= rows; r += 3) exponentials_of<3>(x + r * 16, n, block, scale, totals + r);
+  for (; r < rows; ++r) exponentials_of<1>(x + r * 16, n, block, scale, totals + r);
 }
 
 VITRAIL_KERNEL static void multiply_rows(const float* x, Index stride, Index rows, Index n,
