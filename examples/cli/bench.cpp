@@ -104,7 +104,7 @@ int bench(const BenchOptions& options) {
                        {"gflops", gflops},
                        {"peak_gflops", peak_gflops},
                        {"rss_mib", rss_mib}};
-  std::cout << object.dump() << '\n';
+  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
   return 0;
 }
 

@@ -1,8 +1,8 @@
 // vitrail classify: the most likely classes of each picture, with a bar for each.
 
 #include <cstdio>
-#include <fstream>
 #include <iostream>
+#include <sstream>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/vitrail.hpp>
 
@@ -31,10 +31,10 @@ struct Timing {
 
 /// One label a line. Throws Error unless there are `classes` of them.
 std::vector<std::string> read_labels(const std::string& path, Index classes) {
-  std::ifstream file(path);
-  if (!file) fail(path, "cannot be opened");
+  const MappedFile file(path, ReadMode::copy);
+  std::istringstream lines{std::string(vitrail::detail::as_text(file.bytes()))};
   std::vector<std::string> labels;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (!line.empty()) labels.push_back(line);
   }
@@ -47,13 +47,14 @@ std::vector<std::string> read_labels(const std::string& path, Index classes) {
 
 void print_text(const std::string& picture, const std::vector<Prediction>& predictions,
                 const Timing& timing) {
-  std::printf("%s\n", picture.c_str());
+  std::printf("%s\n", shown(picture).c_str());
   constexpr int width = 24;
   for (const auto& [label, probability, index] : predictions) {
     const int filled = static_cast<int>(probability * width + 0.5F);
     std::printf("  %5.1f %%  %s%s  %s\n", 100.0 * static_cast<double>(probability),
                 std::string(static_cast<std::size_t>(filled), '#').c_str(),
-                std::string(static_cast<std::size_t>(width - filled), '.').c_str(), label.c_str());
+                std::string(static_cast<std::size_t>(width - filled), '.').c_str(),
+                shown(label).c_str());
   }
   std::printf("  decode %.1f ms, resize %.1f ms, encode %.1f ms\n", timing.decode, timing.resize,
               timing.encode);
@@ -115,8 +116,9 @@ int classify(const ClassifyOptions& options) {
   }
   progress.hide();
   if (!options.json) {
-    std::printf("%s (%s): load %.1f ms, %d threads\n", checkpoint.config.architecture.c_str(),
-                checkpoint.publisher.c_str(), load_ms, executor->concurrency());
+    std::printf("%s (%s): load %.1f ms, %d threads\n",
+                shown(checkpoint.config.architecture).c_str(), checkpoint.publisher.c_str(),
+                load_ms, executor->concurrency());
   }
   for (const std::string& failure : failures) std::cerr << "vitrail: " << failure << '\n';
   if (failures.size() > 1) {

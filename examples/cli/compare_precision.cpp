@@ -146,11 +146,11 @@ int compare_precision(const CompareOptions& options) {
                          {"pictures", compared},
                          {"threads", executor->concurrency()},
                          {"precisions", list}};
-    std::cout << object.dump() << '\n';
+    std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
   } else if (compared > 0) {
     print_table(contestants);
     std::printf("%s, %zu pictures, %d threads; differences from f32\n",
-                checkpoint.config.architecture.c_str(), compared, executor->concurrency());
+                shown(checkpoint.config.architecture).c_str(), compared, executor->concurrency());
   }
   std::fflush(stdout);
   for (const std::string& failure : failures) std::cerr << "vitrail: " << failure << '\n';

@@ -60,8 +60,8 @@ int info(const InfoOptions& options) {
   const ViTConfig& c = checkpoint.config;
   const auto line = [&](const char* what, const std::string& value, const char* field = "") {
     const std::string* reason = checkpoint.because.find(field);
-    std::printf("%-16s %s%s\n", what, value.c_str(),
-                reason == nullptr ? "" : ("   [" + *reason + "]").c_str());
+    std::printf("%-16s %s%s\n", what, shown(value).c_str(),
+                reason == nullptr ? "" : shown("   [" + *reason + "]").c_str());
   };
   const auto text = [](auto number) { return std::to_string(number); };
   char eps[32];
@@ -123,8 +123,8 @@ int info(const InfoOptions& options) {
     line("unreadable", name + " " + reason);
   if (options.tensors) {
     for (const auto& [name, view] : checkpoint.files.tensors) {
-      std::printf("  %-56s %-5s %s\n", name.c_str(), std::string(name_of(view.dtype)).c_str(),
-                  view.shape.to_string().c_str());
+      std::printf("  %-56s %-5s %s\n", shown(name).c_str(),
+                  std::string(name_of(view.dtype)).c_str(), view.shape.to_string().c_str());
     }
   }
   return 0;

@@ -1,9 +1,12 @@
 // The vitrail program: what most people meet first.
 
+#include <unistd.h>
+
 #include <csignal>
 #include <exception>
 #include <iostream>
 #include <new>
+#include <string_view>
 
 #include "commands.hpp"
 #include "options.hpp"
@@ -12,6 +15,18 @@
 
 #define VITRAIL_TEXT_RAW(x) #x
 #define VITRAIL_TEXT(x) VITRAIL_TEXT_RAW(x)
+
+namespace {
+
+/// A mapped file was truncated by another process between a check of its size and its use.
+extern "C" void on_lost_pages(int) {
+  constexpr std::string_view text =
+      "vitrail: a file shrank while it was read; --no-mmap reads files into memory first\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  ::_exit(1);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -41,6 +56,7 @@ int main(int argc, char** argv) {
 
   // A reader that leaves (`| head -1`) makes a write fail, with a message, instead of ending us.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGBUS, on_lost_pages);
   try {
     app.parse(argc, argv);
     check_standard_output();

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 #include <vitrail/io/mapped_file.hpp>
+#include <vitrail/io/text.hpp>
 #include <vitrail/runtime/thread_pool.hpp>
 
 namespace fs = std::filesystem;
@@ -132,6 +133,10 @@ void check_standard_output() {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return;
   vitrail::fail("standard output", "cannot write: ",
                 errno == 0 ? "an earlier write failed" : vitrail::detail::system_reason(errno));
+}
+
+std::string shown(std::string_view text) {
+  return vitrail::detail::one_line(text, std::string_view::npos);
 }
 
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments) {

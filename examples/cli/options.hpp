@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 #include <vitrail/checkpoints/options.hpp>
 
@@ -45,6 +46,9 @@ std::pair<vitrail::Index, vitrail::Index> parse_size(const std::string& text);
 
 /// Throws Error when what was printed has not arrived: a full disk, a closed pipe.
 void check_standard_output();
+
+/// A name out of a file, fit for a terminal: without control characters.
+std::string shown(std::string_view text);
 
 /// Files and the pictures of folders, in order. Throws Error for a folder without pictures.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);

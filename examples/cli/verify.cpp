@@ -94,10 +94,10 @@ void print(const VerifyResult& result, bool table, Tally& tally) {
     if (verdict.file != file) std::printf(" %s\n", verdict.file.c_str());
     file = verdict.file;
     if (!verdict.problem.empty()) {
-      std::printf("  %-32s %s: %s\n", verdict.name.c_str(),
+      std::printf("  %-32s %s: %s\n", shown(verdict.name).c_str(),
                   verdict.failed ? "FAILED" : "not compared", verdict.problem.c_str());
     } else {
-      std::printf("  %-32s %-18s max |difference| %.2e%s\n", verdict.name.c_str(),
+      std::printf("  %-32s %-18s max |difference| %.2e%s\n", shown(verdict.name).c_str(),
                   verdict.shape.to_string().c_str(), verdict.difference,
                   verdict.failed ? "  FAILED" : "");
     }

@@ -66,6 +66,9 @@ VITRAIL_NOINLINE inline std::string join_parts(std::initializer_list<MessagePart
   std::string message(where);
   message += ": ";
   message += join_parts(parts);
+  // Paths and names out of files may hold what would break the line, or speak to a terminal.
+  for (char& c : message)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   throw Error(message);
 }
 

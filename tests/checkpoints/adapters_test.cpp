@@ -110,4 +110,18 @@ TEST(Adapters, AreScaledAsAskedWhereTheFileDoesNotTell) {
   EXPECT_LT(difference<float>(base_of("adaptformer"), folder, {.adapter_scale = 0.1}), 2e-5);
 }
 
+TEST(Adapters, ReadTheirScaleAsANumberOrAsText) {
+  const fs::path folder = fs::path(testing::TempDir()) / "adapter_scale";
+  fs::remove_all(folder);
+  fs::copy(golden / "adapters/adaptformer", folder);
+  const auto with_scale = [&](const char* scalar) {
+    std::ofstream(folder / "adapter_config.json") << R"({"ffn_adapter_scalar":)" << scalar << "}";
+    return difference<float>(base_of("adaptformer"), folder);
+  };
+  for (const char* same : {"0.1", R"("0.1")", "null"}) EXPECT_LT(with_scale(same), 2e-5) << same;
+  for (const char* other : {"3", R"("3.0")"}) EXPECT_GT(with_scale(other), 1e-2) << other;
+  for (const char* wrong : {R"("much")", "[1]", R"("[1]")"})
+    EXPECT_THROW((void)with_scale(wrong), Error) << wrong;
+}
+
 }  // namespace

@@ -3,7 +3,9 @@
 // place of erf shows at 1e-4.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
+#include <support/counting_allocator.hpp>
 #include <vitrail/checkpoints/verify.hpp>
 #include <vitrail/runtime/thread_pool.hpp>
 
@@ -37,6 +39,52 @@ TEST_P(Golden, AgreesWithTheReferenceAtEveryResolution) {
   }
   const auto compared = [](const Verdict& v) { return v.problem.empty(); };
   EXPECT_TRUE(std::any_of(result.verdicts.begin(), result.verdicts.end(), compared));
+}
+
+/// The features of `pixels`, in `threads` threads; 0: serially.
+Tensor<float, 2> features_of(const VisionModel<float>& model, const Tensor<float, 4>& pixels,
+                             int threads) {
+  Tensor<float, 2> features({pixels.extent(0), model.config().feature_dim()});
+  SerialExecutor serial;
+  ThreadPool pool(std::max(1, threads));
+  Executor& executor = threads == 0 ? static_cast<Executor&>(serial) : pool;
+  Workspace workspace;
+  model.forward(pixels, {.features = features}, {executor, workspace});
+  return features;
+}
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+TEST_P(Golden, GivesTheSameBitsForAnyThreadsAndBatchAndAllocatesNothingOnceWarm) {
+  const std::string folder = VITRAIL_GOLDEN_DIR "/" + GetParam();
+  const auto model = load_model<float>(open_checkpoint(folder, {}), {});
+  const std::string input = detail::files_named(folder, "input").front().string();
+  const auto picture = open_tensor_file(input).at("pixel_values").to<float, 4>();
+  const auto [B, C, H, W] = picture.extents();
+  Tensor<float, 4> batch({3, C, H, W});
+  for (Index b = 0; b < 3; ++b) {
+    for (Index i = 0; i < C * H * W; ++i)
+      batch.data()[b * C * H * W + i] = picture.data()[i] * (1.0F - 0.4F * static_cast<float>(b));
+  }
+  const Tensor<float, 2> expected = features_of(model, batch, 0);
+  for (const int threads : {1, 2, 3, 8})
+    EXPECT_TRUE(same_bits(features_of(model, batch, threads).flat(), expected.flat())) << threads;
+  for (Index b = 0; b < 3; ++b) {
+    const auto alone = Tensor<float, 4>::copy_of(batch.view().slice(b, b + 1));
+    EXPECT_TRUE(same_bits(features_of(model, alone, 0).flat(), expected.view()[b].flat())) << b;
+  }
+
+  ThreadPool pool(2);
+  Workspace workspace;
+  Tensor<float, 2> features({3, model.config().feature_dim()});
+  std::size_t before = 0;
+  for (int pass = 0; pass < 4; ++pass) {
+    before = vitrail::testing::allocations;
+    model.forward(batch, {.features = features}, {pool, workspace});
+  }
+  EXPECT_EQ(vitrail::testing::allocations, before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, Golden, testing::ValuesIn(golden_folders()),

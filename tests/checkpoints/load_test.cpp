@@ -51,6 +51,18 @@ void write_with(const std::string& name, const std::vector<NamedTensor>& extra,
   write_safetensors(to, tensors);
 }
 
+TEST(Load, AConfigThatIsALinkToNowhereIsMissing) {
+  const Folder folder;
+  fs::copy(VITRAIL_GOLDEN_DIR "/timm_vit_cls/model.safetensors", folder / "model.safetensors");
+  fs::create_symlink("../blobs/absent", folder / "config.json");
+  EXPECT_EQ(error_of([&] { (void)load(folder.path()); }),
+            (folder / "config.json") + ": cannot open: does not exist");
+  fs::remove(folder / "config.json");
+  fs::create_symlink("config.json", folder / "config.json");  // to itself
+  EXPECT_NE(error_of([&] { (void)load(folder.path()); }).find("config.json: cannot open: "),
+            std::string::npos);
+}
+
 TEST(Load, NamesASurplusTensorUnlessLenient) {
   const Folder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/timm_vit_cls/config.json", folder / "config.json");

@@ -236,6 +236,54 @@ TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
   expect_error("classify " + (scratch / "absent.png"), {"absent.png", "not found"});
 }
 
+TEST(Errors, AreOneLineAndJsonIsJsonWhateverAFileIsCalled) {
+  const Scratch scratch;
+  expect_error("classify '" + (scratch / "a\nb\x1b[31m\xff.png") + "'", {"a?b?[31m", "not found"});
+  expect_error("info '" + (scratch / "a\nb") + "'", {"a?b", "does not exist"});
+  const std::string name = scratch / "line\n\x1b[31m\xff.png";
+  fs::copy_file(model + "/pictures/bag.png", name);
+  const Outcome text = vitrail_program("classify '" + name + "'");
+  EXPECT_EQ(text.code, 0) << text.error;
+  EXPECT_NE(text.out.find("line??[31m"), std::string::npos) << text.out;
+  EXPECT_EQ(text.out.find('\x1b'), std::string::npos);
+  const Outcome json = vitrail_program("classify --json '" + name + "'");
+  EXPECT_EQ(json.code, 0) << json.error;
+  EXPECT_NE(Json::parse(json.out).at("file").get<std::string>().find("line\n"), std::string::npos);
+
+  // A label that would speak to the terminal, and an architecture that is no UTF-8.
+  fs::create_directories(scratch / "m");
+  fs::copy_file(golden + "/timm_vit_cls/model.safetensors", scratch / "m/model.safetensors");
+  Json config = Json::parse(read(golden + "/timm_vit_cls/config.json"));
+  Json labels = Json::array();
+  for (Index i = 0; i < config.at("num_classes").get<Index>(); ++i) labels.push_back("\x1b[2J\nx");
+  config["label_names"] = labels;
+  write(scratch / "m/config.json", config.dump());
+  const Outcome labelled = vitrail_program("classify '" + name + "' --model " + (scratch / "m"));
+  EXPECT_EQ(labelled.code, 0) << labelled.error;
+  EXPECT_EQ(labelled.out.find('\x1b'), std::string::npos) << labelled.out;
+  EXPECT_NE(labelled.out.find("?[2J?x"), std::string::npos) << labelled.out;
+}
+
+TEST(Errors, StrangeFilesAreRefused) {
+  const Scratch scratch;
+  fs::create_symlink("loop", scratch / "loop");
+  fs::create_symlink("loop.png", scratch / "loop.png");
+  write(scratch / "empty", "");
+  const std::string picture = model + "/pictures/bag.png";
+  for (const std::string& file :
+       {scratch / "loop", scratch / "empty", scratch / "loop.png", std::string("/dev/zero"),
+        std::string("/dev/null"), scratch / "."}) {
+    expect_error("info " + file, {file});
+    expect_error("classify " + file, {file.substr(0, file.find_last_not_of("/.") + 1)});
+    expect_error("classify " + picture + " --labels " + file, {file});
+    expect_error("verify " + file, {file});
+    expect_error("run --model " + model + " -i " + file + " -o " + (scratch / "out"), {file});
+    expect_error("preprocess " + picture + " --recipe " + file + " -o " + (scratch / "out"),
+                 {file});
+  }
+  EXPECT_FALSE(fs::exists(scratch / "out"));
+}
+
 TEST(Errors, AFullDiskLeavesNothingHalfWritten) {
   const Scratch scratch;
   const std::string picture = model + "/pictures/bag.png";
@@ -271,6 +319,19 @@ TEST(Errors, AClosedPipeIsOneLine) {
   for (int wait = 0; wait < 100 && read(code).empty(); ++wait) ::usleep(100'000);
   EXPECT_EQ(read(code), "1\n");
   EXPECT_EQ(read(error), "vitrail: standard output: cannot write: Broken pipe\n");
+}
+
+TEST(Errors, AFileThatShrinksIsOneLine) {
+  const Scratch scratch;
+  const std::string pipe = scratch / "picture.png";
+  const std::string error = scratch / "error";
+  const std::string code = scratch / "code";
+  // What the system does to a program that touches pages of a file no longer there.
+  const std::string command = "mkfifo " + pipe + "; " VITRAIL_PROGRAM " classify " + pipe + " 2>" +
+                              error + " & sleep 2; kill -BUS $!; wait $!; echo $? >" + code;
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(read(code), "1\n");
+  EXPECT_NE(read(error).find("vitrail: a file shrank while it was read"), std::string::npos);
 }
 
 TEST(Errors, SayWhenThereIsNoPermission) {

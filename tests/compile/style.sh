@@ -24,6 +24,11 @@ for file in $(find vitrail -name '*.hpp' | sort); do
   if grep -nE '\b(abort|exit|std::terminate|printf|puts) *\(' "$file" | grep -v '^[0-9]*: *//' >&2; then
     wrong "$file" "prints or ends the program"
   fi
+  # The first lock against mixed compiler flags: no signature has a type of Eigen's that owns memory.
+  case $file in vitrail/tensor/matrix.hpp | vitrail/runtime/abi_check.hpp) ;; *)
+    if grep -nE 'Eigen::|RowMajorMatrix' "$file" | grep -v '^[0-9]*: *//' >&2; then wrong "$file" "names a type of Eigen's"; fi
+    ;;
+  esac
   if grep -nE '\busing namespace ' "$file" >&2; then wrong "$file" "opens a namespace for its users"; fi
 done
 exit $status

@@ -56,6 +56,12 @@ TEST(ReadImage, NamesTheFileThatIsMissingOrIsAFolder) {
   EXPECT_NE(error_of([&] { (void)read_image(pictures); }).find("is a folder"), std::string::npos);
 }
 
+TEST(ReadImage, RefusesADevice) {
+  for (const char* device : {"/dev/zero", "/dev/null"})
+    EXPECT_EQ(error_of([&] { (void)read_image(device); }),
+              std::string(device) + ": is a device, wanted a picture");
+}
+
 TEST(DecodeImage, SaysWhatAFileThatIsNoPictureStartsWith) {
   EXPECT_EQ(error_of([] { (void)decode_image(bytes_of("GIF89a"), "a.gif"); }),
             "a.gif: is no JPEG, PNG, PPM, PGM or PBM picture, it starts with 47 49 46 38 39 61");

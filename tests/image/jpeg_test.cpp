@@ -47,6 +47,13 @@ TEST(Jpeg, RefusesHeadersThatPromiseTooMuchOrNothing) {
   EXPECT_NE(error_of([&] { (void)read(file); }), "");
 }
 
+TEST(Jpeg, RefusesMoreScansThanTheLimit) {
+  const std::vector<std::uint8_t> file = file_of("jpeg_progressive.jpg");
+  EXPECT_EQ(error_of([&] { (void)read(file); }), "");
+  EXPECT_EQ(error_of([&] { (void)read(file, {.max_scans = 2}); }),
+            "a.jpg: broken JPEG: more scans than the limit of 2");
+}
+
 TEST(Jpeg, RefusesTwoComponents) {
   std::vector<std::uint8_t> file = file_of("jpeg_grey.jpg");
   const std::size_t count = marker(file, 0xc0) + 9;

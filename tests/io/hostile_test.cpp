@@ -89,4 +89,45 @@ TEST(HostileFiles, CostMemoryInProportionToTheirSize) {
   }
 }
 
+/// `start`, then `repeats` times 129 more copies of its last two bytes, then `end`: deflated, by
+/// the fixed code of RFC 1951.
+std::string deflated(const std::string& start, std::size_t repeats, const std::string& end) {
+  std::string packed;
+  unsigned used = 8;
+  const auto put = [&](unsigned code, int bits) {  // the highest bit first
+    for (int i = bits; i-- > 0;) {
+      if (used == 8) packed += '\0', used = 0;
+      packed.back() = static_cast<char>(static_cast<unsigned char>(packed.back()) |
+                                        ((code >> i & 1U) << used++));
+    }
+  };
+  const auto literal = [&](char c) {
+    const unsigned value = static_cast<unsigned char>(c);
+    value < 144 ? put(0x30 + value, 8) : put(0x190 + value - 144, 9);
+  };
+  put(0b110, 3);  // the last block, fixed codes
+  for (const char c : start) literal(c);
+  for (std::size_t i = 0; i < repeats; ++i) put(0b11000101, 8), put(1, 5);  // 258 bytes, 2 back
+  for (const char c : end) literal(c);
+  put(0, 7);
+  return packed;
+}
+
+TEST(HostileFiles, ADeflatedPickleCostsNoMoreThanItsFileAllows) {
+  const std::size_t repeats = 3000;
+  std::string content = "\x80\x02N0";  // NONE, POP: a value a time
+  for (std::size_t i = 0; i < 129 * repeats; ++i) content += "N0";
+  content += "N.";
+  const std::string file = zip_of({{.name = "m/data.pkl",
+                                    .data = deflated("\x80\x02N0", repeats, "N."),
+                                    .method = 8,
+                                    .crc = crc32(bytes_of(content)),
+                                    .size = static_cast<std::uint32_t>(content.size())}});
+  const TemporaryFolder folder;
+  const std::string path = folder.file("file", file);
+  allocated_bytes = 0;
+  EXPECT_CONTAINS(error_of([&] { (void)open_tensor_file(path); }), " objects");
+  EXPECT_LT(allocated_bytes, 2 * 1100 * file.size());
+}
+
 }  // namespace

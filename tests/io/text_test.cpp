@@ -11,6 +11,11 @@ TEST(Text, MakesHostileNamesFitForOneLine) {
   EXPECT_EQ(detail::one_line(std::string(300, 'x')).size(), 203U);
 }
 
+TEST(Text, AnErrorIsOneLineWhateverAPathHolds) {
+  EXPECT_EQ(testing::error_of([] { fail("a\nb\x1b[31m.png", "is no '", "\t\x7f", "' file"); }),
+            "a?b?[31m.png: is no '??' file");
+}
+
 TEST(Text, MeasuresEditDistanceUpToItsLimit) {
   EXPECT_EQ(detail::edit_distance("kitten", "sitting", 10), 3U);
   EXPECT_EQ(detail::edit_distance("kitten", "sitting", 2), 2U);

@@ -27,9 +27,9 @@ ViTConfig small_config() {
 }
 
 template <Scalar T>
-ViT<T> random_vit(const ViTConfig& config) {
+ViT<T> random_vit(const ViTConfig& config, Precision precision = Precision::f32) {
   SerialExecutor serial;
-  RandomParameters<T> parameters(7, Precision::f32, serial);
+  RandomParameters<T> parameters(7, precision, serial);
   return ViT<T>::load(config, parameters);
 }
 
@@ -60,44 +60,58 @@ void expect_same_bits(std::span<const float> a, std::span<const float> b) {
 TEST(ViT, GivesTheSameBitsForAnyNumberOfThreads) {
   for (const CpuLevel level : vitrail_test::levels()) {
     const ScopedCpuLevel scope(level);
-    const ViT<float> vit = random_vit<float>(small_config());
-    const Tensor<float, 4> pixels = random_pixels(3, 64, 96);
-    SerialExecutor serial;
-    const Tensor<float, 2> expected = logits_of(vit, pixels, serial);
-    for (const int threads : {2, 3, 8}) {
-      ThreadPool pool(threads);
-      expect_same_bits(logits_of(vit, pixels, pool).flat(), expected.flat());
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      const ViT<float> vit = random_vit<float>(small_config(), precision);
+      const Tensor<float, 4> pixels = random_pixels(3, 64, 96);
+      SerialExecutor serial;
+      const Tensor<float, 2> expected = logits_of(vit, pixels, serial);
+      for (const int threads : {1, 2, 3, 8}) {
+        ThreadPool pool(threads);
+        expect_same_bits(logits_of(vit, pixels, pool).flat(), expected.flat());
+      }
     }
   }
 }
 
 TEST(ViT, GivesTheSameBitsInABatchAndAlone) {
-  if (cpu_level() == CpuLevel::generic) GTEST_SKIP() << "Eigen promises no such thing";
-  const ViT<float> vit = random_vit<float>(small_config());
-  const Tensor<float, 4> pixels = random_pixels(11, 64, 64);
-  SerialExecutor serial;
-  const Tensor<float, 2> together = logits_of(vit, pixels, serial);
-  for (Index b = 0; b < 11; ++b) {
-    Tensor<float, 4> alone = Tensor<float, 4>::copy_of(pixels.view().slice(b, b + 1));
-    expect_same_bits(logits_of(vit, alone, serial).flat(), together.view()[b].flat());
+  for (const CpuLevel level : vitrail_test::levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      const ViT<float> vit = random_vit<float>(small_config(), precision);
+      const Tensor<float, 4> pixels = random_pixels(11, 64, 64);
+      SerialExecutor serial;
+      const Tensor<float, 2> together = logits_of(vit, pixels, serial);
+      for (Index b = 0; b < 11; ++b) {
+        Tensor<float, 4> alone = Tensor<float, 4>::copy_of(pixels.view().slice(b, b + 1));
+        expect_same_bits(logits_of(vit, alone, serial).flat(), together.view()[b].flat());
+      }
+    }
   }
 }
 
 TEST(ViT, AllocatesNothingOnceWarm) {
-  if (cpu_level() == CpuLevel::generic) GTEST_SKIP() << "Eigen promises no such thing";
-  const ViT<float> vit = random_vit<float>(small_config());
+  ViTConfig config = small_config();
+  config.embed_dim = 768;  // enough for Eigen to want more than the stack
+  config.heads = 12;
+  config.head_dim = 64;
   const Tensor<float, 4> pixels = random_pixels(2, 64, 64);
   const Tensor<float, 4> wide = random_pixels(2, 48, 96);  // positions resampled in the pass
   ThreadPool pool(2);
-  Workspace workspace;
-  const Context context{pool, workspace};
-  Tensor<float, 2> logits({2, vit.config().classes});
-  for (int pass = 0; pass < 3; ++pass) {
-    const std::size_t before = allocations;
-    vit.forward(pixels, {.logits = logits}, context);
-    vit.forward(wide, {.logits = logits}, context);
-    if (pass == 2) {
-      EXPECT_EQ(allocations, before);
+  for (const CpuLevel level : vitrail_test::levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      const ViT<float> vit = random_vit<float>(config, precision);
+      Workspace workspace;
+      const Context context{pool, workspace};
+      Tensor<float, 2> logits({2, vit.config().classes});
+      for (int pass = 0; pass < 3; ++pass) {
+        const std::size_t before = allocations;
+        vit.forward(pixels, {.logits = logits}, context);
+        vit.forward(wide, {.logits = logits}, context);
+        if (pass == 2) {
+          EXPECT_EQ(allocations, before) << name_of(level) << " " << name_of(precision);
+        }
+      }
     }
   }
 }
@@ -148,6 +162,44 @@ TEST(ViT, StopsBetweenBlocksOnRequest) {
   EXPECT_THROW(vit.forward(random_pixels(1, 64, 64), {.logits = logits},
                            {serial, workspace, source.get_token()}),
                Error);
+}
+
+/// Asks to stop while a loop of the pass runs, and counts the loops.
+class StoppingExecutor final : public Executor {
+ public:
+  explicit StoppingExecutor(int stop_in) : stop_in_(stop_in) {}
+  [[nodiscard]] int concurrency() const noexcept override { return 1; }
+  void parallel_for(Index count, ParallelTask task) override {
+    if (++loops == stop_in_) source.request_stop();
+    for (Index i = 0; i < count; ++i) task(i);
+  }
+  std::stop_source source;
+  int loops = 0;
+
+ private:
+  int stop_in_;
+};
+
+TEST(ViT, ALongBatchStopsWithinABlock) {
+  ViTConfig config = small_config();
+  config.depth = 12;
+  const ViT<float> vit = random_vit<float>(config);
+  const Tensor<float, 4> pixels = random_pixels(4, 64, 64);
+  Tensor<float, 2> logits({4, 21});
+  const auto run = [&](StoppingExecutor& executor) {
+    Workspace workspace;
+    vit.forward(pixels, {.logits = logits}, {executor, workspace, executor.source.get_token()});
+  };
+  StoppingExecutor whole(0);
+  run(whole);
+  StoppingExecutor stopped(whole.loops / 2);
+  try {
+    run(stopped);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "forward pass: stopped on request");
+  }
+  EXPECT_LE(stopped.loops, whole.loops / 2 + whole.loops / config.depth + 1);
 }
 
 TEST(ViT, ResizedOnceEqualsResampledInEveryPass) {

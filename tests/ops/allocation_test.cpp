@@ -35,7 +35,6 @@ using namespace vitrail;
 
 TEST(Allocation, NoneAfterTheFirstPass) {
   for (const CpuLevel level : vitrail_test::levels()) {
-    if (level == CpuLevel::generic) continue;  // Eigen's product takes a buffer of its own
     const ScopedCpuLevel scope(level);
     for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
       ThreadPool pool(2);

@@ -13,7 +13,6 @@
 #ifndef VITRAIL_CHECKPOINTS_ADAPTERS_HPP
 #define VITRAIL_CHECKPOINTS_ADAPTERS_HPP
 
-#include <charconv>
 #include <vitrail/checkpoints/settle.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -102,12 +101,12 @@ struct FoundAdapters {
       fail(where, "'ffn_option' is '", *option, "', expected parallel or sequential");
     if (option && *option == "sequential") adapter.input = AdapterInput::branch;
     norm = json_get_if<std::string>(file->json, "ffn_adapter_layernorm_option", where).value_or("");
-    if (const Json* scalar = json_find(file->json, "ffn_adapter_scalar")) {
-      if (scalar->is_number()) adapter.scale = scalar->get<double>();
-      if (scalar->is_string()) {  // "0.1", or "learnable_scalar"
-        const auto& text = scalar->get_ref<const std::string&>();
-        std::from_chars(text.data(), text.data() + text.size(), adapter.scale);
-      }
+    if (const Json* scalar = json_find(file->json, "ffn_adapter_scalar")) {  // 0.1 or "0.1"
+      const std::string text = scalar->is_string() ? scalar->get<std::string>() : "";
+      const Json number =
+          text.empty() || text == "learnable_scalar" ? *scalar : parse_json(text, where);
+      if (!number.is_string() && !number.is_null())
+        adapter.scale = json_as<double>(number, "ffn_adapter_scalar", where);
     }
   }
   if (!has_norm) return;

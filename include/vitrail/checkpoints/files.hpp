@@ -68,8 +68,11 @@ inline std::string find_weights(const std::filesystem::path& folder) {
       {}};
   const auto read = [&](const char* name) -> std::optional<ConfigFile> {
     const std::filesystem::path file = folder / name;
-    std::error_code absent;
-    if (!std::filesystem::is_regular_file(file, absent)) return std::nullopt;
+    // A link to nowhere is there: a model without its config would be another model.
+    std::error_code error_of_status;
+    if (std::filesystem::symlink_status(file, error_of_status).type() ==
+        std::filesystem::file_type::not_found)
+      return std::nullopt;
     return ConfigFile{file.string(), read_json(file.string(), limits)};
   };
   files.config = read("config.json");

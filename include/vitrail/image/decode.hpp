@@ -51,7 +51,11 @@ namespace detail {
                                       const DecodeOptions& options = {}) {
   const std::string where = path.string();
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) fail(where, "is a folder, wanted a picture");
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(status)) fail(where, "is a folder, wanted a picture");
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_fifo(status) && !std::filesystem::is_socket(status))
+    fail(where, "is a device, wanted a picture");  // /dev/zero never ends
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file)

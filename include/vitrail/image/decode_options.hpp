@@ -15,6 +15,7 @@ struct DecodeOptions {
   Index max_pixels = 178956970;           // H * W above this is an Error; Pillow's limit
   Index max_side = Index{1} << 17;        // H or W above this is an Error
   Index max_file_bytes = Index{1} << 30;  // a longer file is an Error
+  int max_scans = 500;                    // of a JPEG: each costs a pass over the whole picture
   /// Off, because `Image.open(f).convert("RGB")` leaves it off, and with it every Python
   /// evaluation; on, a picture of a phone held upright stands upright.
   bool apply_exif_orientation = false;

@@ -65,6 +65,9 @@ class JpegReader {
         fail(where_, "a JPEG of ", info_.num_components,
              " components, wanted 1 (grey), 3 (colour) or 4 (CMYK)");
     }
+    max_scans_ = options.max_scans;
+    progress_.progress_monitor = count_scans;
+    info_.progress = &progress_;
     guarded([&] { ready = jpeg_start_decompress(&info_) == TRUE; });
     if (!ready) truncated();
 
@@ -118,6 +121,16 @@ class JpegReader {
     }
   }
 
+  /// A few bytes make a scan, and every scan walks over the whole picture: libjpeg asks here
+  /// between rows of blocks whether to go on.
+  static void count_scans(j_common_ptr info) {
+    auto* self = static_cast<JpegReader*>(info->client_data);
+    if (self->info_.input_scan_number <= self->max_scans_) return;
+    std::snprintf(self->message_, sizeof self->message_, "more scans than the limit of %d",
+                  self->max_scans_);
+    std::longjmp(self->escape_, 1);
+  }
+
   static void skip(j_decompress_ptr info, long count) {
     if (count <= 0) return;
     const std::size_t step = std::min(static_cast<std::size_t>(count), info->src->bytes_in_buffer);
@@ -151,6 +164,8 @@ class JpegReader {
   jpeg_decompress_struct info_{};
   jpeg_error_mgr errors_{};
   jpeg_source_mgr source_{};
+  jpeg_progress_mgr progress_{};
+  int max_scans_ = 0;
   std::jmp_buf escape_;
   char message_[JMSG_LENGTH_MAX] = {};
 };

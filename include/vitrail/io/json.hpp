@@ -52,9 +52,11 @@ class JsonBuilder {
 
  private:
   VITRAIL_NOINLINE Json& place(Json&& value) {
-    if (open_.empty()) return root = std::move(value);
-    if (!open_.back()->is_array()) return *member_ = std::move(value);
-    return open_.back()->get_ref<Json::array_t&>().emplace_back(std::move(value));
+    if (!open_.empty() && open_.back()->is_array())
+      return open_.back()->get_ref<Json::array_t&>().emplace_back(std::move(value));
+    Json& target = open_.empty() ? root : *member_;
+    target = std::move(value);
+    return target;
   }
   bool add(Json&& value) {
     place(std::move(value));

@@ -56,6 +56,8 @@ class AllocationBudget {
     left_ -= bytes;
   }
 
+  [[nodiscard]] std::uint64_t left() const { return left_; }
+
  private:
   std::uint64_t left_ = 0;
 };

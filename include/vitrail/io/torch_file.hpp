@@ -146,7 +146,12 @@ inline void TorchFile::read_zip(Reading& reading) {
          reading.limits.max_header_bytes);
   const AlignedBytes bytes = reading.archive->inflated(*program, reading.budget);
   const std::string where = join(path(), ": data.pkl");
-  const Pickle pickle({bytes.data(), bytes.size()}, where, reading.allowed(), reading.limits);
+  // A byte makes a value of a hundred, and next to no bytes make a deflated byte.
+  Limits limits = reading.limits;
+  limits.max_pickle_values =
+      std::min(limits.max_pickle_values, reading.budget.left() / sizeof(PickleValue));
+  const Pickle pickle({bytes.data(), bytes.size()}, where, reading.allowed(), limits);
+  reading.budget.take(pickle.values().size() * sizeof(PickleValue), where);
   read_object(reading, pickle.root());
 }
 

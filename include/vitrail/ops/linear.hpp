@@ -23,6 +23,35 @@ struct Epilogue {
 
 namespace detail {
 
+/// y (M, N) = x W^T through Eigen, in tasks of whole tiles. Eigen adds in another order where there
+/// are few rows; the last tile is therefore filled up, and no row knows how many stand beside it.
+template <Scalar T>
+void plain_tiles(MatrixView<const T> x, MatrixView<const T> weight, MatrixView<T> y,
+                 const Context& context) {
+  const Index M = x.extent(0);
+  const Index N = y.extent(1);
+  const Index whole = M / plain_tile * plain_tile;
+  const Workspace::Scope scope(context.workspace);
+  const Index filled = whole < M ? plain_tile : 0;
+  const MatrixView<T> rest = context.workspace.template matrix<T>(filled, x.extent(1));
+  const MatrixView<T> rest_y = context.workspace.template matrix<T>(filled, N);
+  for (Index m = 0; m < filled; ++m) {
+    const Index from = std::min(whole + m, M - 1);  // the last row again
+    std::copy_n(&x(from, 0), x.extent(1), &rest(m, 0));
+  }
+  constexpr Index columns = 8 * plain_tile;  // of a task
+  const Index across = (N + columns - 1) / columns;
+  context.executor.parallel_for((whole + filled) / plain_tile * across, [&](Index task) {
+    const Index m = task / across * plain_tile;
+    const Index n = task % across * columns;
+    const Index n_end = std::min(N, n + columns);
+    plain_product(m < whole ? x.slice(m, m + plain_tile) : MatrixView<const T>(rest),
+                  weight.slice(n, n_end),
+                  (m < whole ? y.slice(m, m + plain_tile) : rest_y).columns(n, n_end));
+  });
+  if (filled > 0) copy(rest_y.slice(0, M - whole), y.slice(whole, M));
+}
+
 /// The definition, through Eigen; `x` was normalised already.
 template <Scalar T>
 void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
@@ -32,13 +61,13 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
   const Workspace::Scope scope(context.workspace);
   const MatrixView<T> product = context.workspace.template matrix<T>(M, N);
   if (weight.precision() == Precision::f32) {
-    plain_product(x, weight.plain(), product);
+    plain_tiles(x, weight.plain(), product, context);
   } else {
     const MatrixView<T> rounded = context.workspace.template matrix<T>(M, x.extent(1));
     copy(x, rounded);
     context.executor.parallel_for(
         M, [&](Index m) { round_activations(weight.precision(), &rounded(m, 0), x.extent(1)); });
-    plain_product(MatrixView<const T>(rounded), weight.plain(), product);
+    plain_tiles(MatrixView<const T>(rounded), weight.plain(), product, context);
   }
   context.executor.parallel_for(M, [&](Index m) {
     const T* residual = epilogue.residual.data() == nullptr ? nullptr : &epilogue.residual(m, 0);

@@ -157,7 +157,7 @@ class Panels {
     Index sum = -128 * K;
     Index k = 0;
     while (k + 8 <= K) {
-      const Index end = std::min(K - K % 8, k + Index{8 * 128});
+      const Index end = std::min(K - K % 8, k + Index{1024});
       std::uint64_t lanes = 0;
       for (; k < end; k += 8) {
         std::uint64_t bytes = 0;

@@ -27,12 +27,25 @@ template <Scalar T>
   return {view.data(), view.extent(0), view.extent(1), Eigen::OuterStride<>(view.stride(0))};
 }
 
+/// Rows of a and of b that plain_product() multiplies at a time: few enough that Eigen's packed
+/// copies fit its share of the stack, so that it allocates nothing.
+inline constexpr Index plain_tile = 32;
+
 /// c (M, N) = a (M, K) b (N, K)^T. Every product of the plain definitions is this one: each further
 /// kind of expression would cost a program half a second of compilation.
 template <Scalar T>
 VITRAIL_NOINLINE void plain_product(const MatrixView<const T>& a, const MatrixView<const T>& b,
                                     const MatrixView<T>& c) {
-  as_matrix(c).noalias() = as_matrix(a) * as_matrix(b).transpose();
+  const Index M = a.extent(0);
+  const Index N = b.extent(0);
+  for (Index n = 0; n < N; n += plain_tile) {
+    const Index n_end = n + plain_tile < N ? n + plain_tile : N;
+    for (Index m = 0; m < M; m += plain_tile) {
+      const Index m_end = m + plain_tile < M ? m + plain_tile : M;
+      as_matrix(c.slice(m, m_end).columns(n, n_end)).noalias() =
+          as_matrix(a.slice(m, m_end)) * as_matrix(b.slice(n, n_end)).transpose();
+    }
+  }
 }
 
 VITRAIL_END_NAMESPACE
