@@ -94,6 +94,7 @@ int info(const InfoOptions& options) {
     line("blocks", text(c.branches) + " branches side by side");
   if (c.block == BlockKind::parallel_scaling) line("blocks", "attention and MLP side by side");
   if (c.differential_attention) line("attention", "the difference of two softmaxes");
+  if (c.attention_scale > 0) line("attention", "scaled as if there were one head");
   if (c.attn_adapter) line("attn adapters", adapters(*c.attn_adapter), "adapters");
   if (c.mlp_adapter) line("MLP adapters", adapters(*c.mlp_adapter), "adapters");
   if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
@@ -110,7 +111,9 @@ int info(const InfoOptions& options) {
        "norm_eps");
   line("activation", std::string(name_of(c.activation)), "activation");
   line("pooling", std::string(name_of(c.pooling)), "pooling");
-  if (c.representation_size > 0) line("pre_logits", text(c.representation_size) + ", tanh");
+  if (c.representation_size > 0)
+    line("pre_logits",
+         text(c.representation_size) + ", " + std::string(name_of(c.representation_activation)));
   line("classes", text(c.classes) + (c.distilled_head ? ", two heads averaged" : ""));
   if (!checkpoint.labels.empty()) line("labels", checkpoint.labels.front() + ", ...", "labels");
   line("preprocessing", checkpoint.preprocess ? checkpoint.preprocess->describe() : "unknown",

@@ -146,6 +146,15 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   set(c.position_rule, options.position_rule, "position_rule");
   set(c.activation, options.activation, "activation");
   set(c.norm_eps, options.norm_eps, "norm_eps");
+  if (options.pooling) {
+    const bool fixed = checkpoint.swin || c.pooling == Pooling::map ||
+                       c.pooling == Pooling::token_and_avg ||
+                       c.pooling == Pooling::class_and_distillation;
+    if (fixed || (*options.pooling == Pooling::token && !c.class_token))
+      fail(checkpoint.path(), "cannot pool by ", name_of(*options.pooling),
+           ": its tensors are made for ", name_of(c.pooling));
+    set(c.pooling, options.pooling, "pooling");
+  }
   c.pad_to_patch = c.pad_to_patch || options.pad_to_patch;
 }
 
