@@ -39,6 +39,17 @@ std::string positions(const ViTConfig& c) {
   return "none";
 }
 
+/// What a picture of another size does to positions that are not rows of a table.
+std::string resampler_of_computed(const ViTConfig& c) {
+  if (!c.relative_positions) return "none: positions are computed for each size";
+  switch (c.relative_rule) {
+    case RelativeRule::beit: return "of the tables: bilinear, between distances that grow";
+    case RelativeRule::huggingface: return "of the tables: bilinear";
+    case RelativeRule::swin: break;
+  }
+  return "of the tables: bicubic";
+}
+
 std::string adapters(const AdapterConfig& a) {
   const auto [least, most] = std::minmax_element(a.hidden.begin(), a.hidden.end());
   std::string text = std::string(name_of(a.input)) + ", " + std::to_string(*most) + " wide";
@@ -105,7 +116,11 @@ int info(const InfoOptions& options) {
        positions(c) + (c.rotary != RotaryKind::none && c.positions != PositionCoverage::none
                            ? ", and rotary on the patches"
                            : ""));
-  line("resampler", std::string(name_of(c.position_rule)), "position_rule");
+  if (c.positions != PositionCoverage::none) {
+    line("resampler", std::string(name_of(c.position_rule)), "position_rule");
+  } else {
+    line("resampler", resampler_of_computed(c));
+  }
   line("norm",
        std::string(c.norm == NormKind::layer_norm ? "LayerNorm" : "RMSNorm") + ", eps " + eps,
        "norm_eps");

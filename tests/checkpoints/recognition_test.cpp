@@ -115,6 +115,16 @@ TEST(Recognition, AnArchitectureThatNothingReadsIsRefused) {
   EXPECT_NE(message.find("--arch"), std::string::npos) << message;
 }
 
+TEST(Recognition, HeadsThatTensorsShowNeedNoFlag) {
+  const std::pair<const char*, Index> cases[] = {
+      {"timm_beit", 3}, {"hf_beit", 3}, {"timm_vit_qknorm", 3}, {"plain_differential", 3}};
+  for (const auto& [twin, heads] : cases) {
+    const Checkpoint checkpoint = open_checkpoint(bare(twin).string(), {});
+    EXPECT_EQ(checkpoint.config.heads, heads) << twin;
+    EXPECT_TRUE(checkpoint.because.says("heads", "the tensors' shapes")) << twin;
+  }
+}
+
 TEST(Recognition, Dinov3sPeriodsTellItsHeads) {
   const Checkpoint checkpoint = open_checkpoint(bare("fb_dinov3").string(), {});
   EXPECT_EQ(checkpoint.publisher, "Meta");
