@@ -39,6 +39,17 @@ std::string positions(const ViTConfig& c) {
   return "none";
 }
 
+/// What a picture of another size does to positions that are not rows of a table.
+std::string resampler_of_computed(const ViTConfig& c) {
+  if (!c.relative_positions) return "none: positions are computed for each size";
+  switch (c.relative_rule) {
+    case RelativeRule::beit: return "of the tables: bilinear, between distances that grow";
+    case RelativeRule::huggingface: return "of the tables: bilinear";
+    case RelativeRule::swin: break;
+  }
+  return "of the tables: bicubic";
+}
+
 std::string adapters(const AdapterConfig& a) {
   const auto [least, most] = std::minmax_element(a.hidden.begin(), a.hidden.end());
   std::string text = std::string(name_of(a.input)) + ", " + std::to_string(*most) + " wide";
@@ -94,6 +105,7 @@ int info(const InfoOptions& options) {
     line("blocks", text(c.branches) + " branches side by side");
   if (c.block == BlockKind::parallel_scaling) line("blocks", "attention and MLP side by side");
   if (c.differential_attention) line("attention", "the difference of two softmaxes");
+  if (c.attention_scale > 0) line("attention", "scaled as if there were one head");
   if (c.attn_adapter) line("attn adapters", adapters(*c.attn_adapter), "adapters");
   if (c.mlp_adapter) line("MLP adapters", adapters(*c.mlp_adapter), "adapters");
   if (c.stem) line("stem", "ResNet with a stride of " + text(c.stem->stride()));
@@ -104,13 +116,19 @@ int info(const InfoOptions& options) {
        positions(c) + (c.rotary != RotaryKind::none && c.positions != PositionCoverage::none
                            ? ", and rotary on the patches"
                            : ""));
-  line("resampler", std::string(name_of(c.position_rule)), "position_rule");
+  if (c.positions != PositionCoverage::none) {
+    line("resampler", std::string(name_of(c.position_rule)), "position_rule");
+  } else {
+    line("resampler", resampler_of_computed(c));
+  }
   line("norm",
        std::string(c.norm == NormKind::layer_norm ? "LayerNorm" : "RMSNorm") + ", eps " + eps,
        "norm_eps");
   line("activation", std::string(name_of(c.activation)), "activation");
   line("pooling", std::string(name_of(c.pooling)), "pooling");
-  if (c.representation_size > 0) line("pre_logits", text(c.representation_size) + ", tanh");
+  if (c.representation_size > 0)
+    line("pre_logits",
+         text(c.representation_size) + ", " + std::string(name_of(c.representation_activation)));
   line("classes", text(c.classes) + (c.distilled_head ? ", two heads averaged" : ""));
   if (!checkpoint.labels.empty()) line("labels", checkpoint.labels.front() + ", ...", "labels");
   line("preprocessing", checkpoint.preprocess ? checkpoint.preprocess->describe() : "unknown",

@@ -42,6 +42,10 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   if (gelu == "erf") options.activation = vitrail::Activation::gelu_erf;
   if (gelu == "tanh") options.activation = vitrail::Activation::gelu_tanh;
   if (gelu == "quick") options.activation = vitrail::Activation::quick_gelu;
+  for (const vitrail::Pooling known : {vitrail::Pooling::token, vitrail::Pooling::avg,
+                                       vitrail::Pooling::max, vitrail::Pooling::avgmax}) {
+    if (pooling == name_of(known)) options.pooling = known;
+  }
   if (eps >= 0) options.norm_eps = eps;
   options.group = group;
   options.overlays = overlays;
@@ -62,7 +66,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
                : "The checkpoint: a folder or a file; the bundled model if not given");
   if (required) model->required();
   command.add_option("--arch", options.architecture,
-                     "Architecture of a bare file, such as vit_base_patch16_224");
+                     "Architecture of a bare file, such as vit_base_patch16_224, or the release "
+                     "that wrote it, as in vit-pytorch-0.6.6");
   command.add_option("--heads", options.heads, "Attention heads, where nothing else tells")
       ->check(CLI::Range(1, 1024));
   command
@@ -93,6 +98,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
       ->check(CLI::IsMember(rules));
   command.add_option("--gelu", options.gelu, "The GELU, over what the checkpoint implies")
       ->check(CLI::IsMember({"erf", "tanh", "quick"}));
+  command
+      .add_option("--pooling", options.pooling,
+                  "How tokens become one vector, over what the checkpoint implies")
+      ->check(CLI::IsMember({"token", "avg", "max", "avgmax"}));
   command
       .add_option("--fidelity", options.fidelity,
                   "Read google's npz as timm does or as flax does (tanh GELU, scipy's zoom)")

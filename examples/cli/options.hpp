@@ -22,6 +22,7 @@ struct ModelOptions {
   std::string precision = "f32";
   std::string position_rule;
   std::string gelu;
+  std::string pooling;
   double eps = -1;
   std::optional<double> adapter_scale;
   std::string fidelity = "timm";

@@ -79,6 +79,60 @@ TEST(Recognition, RotaryPositionsAreNotLeftOutInSilence) {
     EXPECT_NE(message_of(bare(twin).string(), options).find("--arch"), std::string::npos) << twin;
 }
 
+TEST(Recognition, TheFirstVitPytorchsSayThatTheReleaseSettlesTheirScale) {
+  LoadOptions options;
+  options.heads = 3;
+  const std::string file = bare("vitp_v0_6_7").string();
+  EXPECT_NE(message_of(file, options).find("--arch vit-pytorch-0.6.6"), std::string::npos);
+  options.architecture = "vit-pytorch-0.6.7";
+  EXPECT_EQ(open_checkpoint(file, options).config.attention_scale, 0);
+  options.architecture = "vit-pytorch-0.6.6";
+  EXPECT_NEAR(open_checkpoint(file, options).config.attention_scale, 1 / std::sqrt(24.0), 1e-12);
+  options.architecture = "vit-pytorch-newest";
+  EXPECT_NE(message_of(file, options).find("newest"), std::string::npos);
+  const std::string dated = bare("vitp_first").string();  // by its tensors; so are its heads not
+  EXPECT_NE(message_of(dated).find("--heads"), std::string::npos);
+  options.architecture = "";
+  EXPECT_EQ(message_of(dated, options), "");
+}
+
+TEST(Recognition, PoolingIsAsAskedForWhereTensorsLeaveItOpen) {
+  LoadOptions options;
+  options.heads = 4;
+  options.pooling = Pooling::avg;
+  const ViTConfig mean = open_checkpoint(bare("vitp_v1_6_5_mean").string(), options).config;
+  EXPECT_EQ(mean.pooling, Pooling::avg);
+  EXPECT_TRUE(mean.pool_includes_prefix);
+  options.heads = 0;
+  const std::string map = message_of((golden / "timm_siglip_map").string(), options);
+  EXPECT_NE(map.find("map"), std::string::npos) << map;
+}
+
+TEST(Recognition, AnArchitectureThatNothingReadsIsRefused) {
+  LoadOptions options;
+  options.architecture = "vit_base_patch16_224";
+  const std::string message = message_of((golden / "tv_vit").string(), options);
+  EXPECT_NE(message.find("--arch"), std::string::npos) << message;
+}
+
+TEST(Recognition, HeadsThatTensorsShowNeedNoFlag) {
+  const std::pair<const char*, Index> cases[] = {
+      {"timm_beit", 3}, {"hf_beit", 3}, {"timm_vit_qknorm", 3}, {"plain_differential", 3}};
+  for (const auto& [twin, heads] : cases) {
+    const Checkpoint checkpoint = open_checkpoint(bare(twin).string(), {});
+    EXPECT_EQ(checkpoint.config.heads, heads) << twin;
+    EXPECT_TRUE(checkpoint.because.says("heads", "the tensors' shapes")) << twin;
+  }
+}
+
+TEST(Recognition, Dinov3sPeriodsTellItsHeads) {
+  const Checkpoint checkpoint = open_checkpoint(bare("fb_dinov3").string(), {});
+  EXPECT_EQ(checkpoint.publisher, "Meta");
+  EXPECT_EQ(checkpoint.config.heads, 3);
+  EXPECT_EQ(checkpoint.config.norm_eps, 1e-5);
+  EXPECT_EQ(checkpoint.config.register_tokens, 4);
+}
+
 TEST(Recognition, WhatTensorsTellOfAModelWithoutANameIsUsed) {
   LoadOptions options;
   options.heads = 3;

@@ -4,6 +4,11 @@ plain_*       a few lines of torch for variants without another golden: parallel
               the branches, AIMv2, differential attention
 ms_beit3      BEiT-3's picture branch under Microsoft's names
 fb_dino       Meta's DINO as its training saves it
+fb_dinov3*    Meta's DINOv3: rotary positions of stored periods, a masked bias of k, MLP and SwiGLU
+vitp_first    lucidrains' vit-pytorch before there was dropout, a classifier of two layers
+vitp_v0_*     ... before `dim_head`, in its last release with the scale of the whole width, and in the
+              next one, that of each head
+vitp_simple_first   ... its SimpleViT before the norms around the patches' product
 lavis_clip    BLIP-2's CLIP tower under LAVIS's names, with its resampling of positions
 big_vision*   timm_siglip_map's weights under big_vision's names, block by block and stacked; what
               timm gives for them is expected
@@ -391,6 +396,154 @@ def dino():
     write(folder + "/expected_48x24.safetensors", forward(pixels))
 
 
+# Meta's DINOv3: no position table, q and k of the patches turned, periods in bf16's precision.
+def dinov3(name, swiglu, qkv_bias):
+    w = Weights()
+    heads, hidden = 3, 40 if swiglu else M
+    half = D // heads // 2
+    w["cls_token"], w["storage_tokens"], w["mask_token"] = random(1, 1, D), random(1, 4, D), random(1, D)
+    w["rope_embed.periods"] = (100 ** (torch.arange(half // 2) / (half // 2))).bfloat16().float()
+    w["patch_embed.proj.weight"], w["patch_embed.proj.bias"] = random(D, 3, P, P) * 0.2, random(D)
+    mask = torch.ones(3 * D)
+    mask[D : 2 * D] = 0
+    for i in range(L):
+        block = f"blocks.{i}"
+        w.norm(block + ".norm1")
+        w.norm(block + ".norm2")
+        w.linear(block + ".attn.qkv", 3 * D, D, bias=qkv_bias)
+        if qkv_bias:
+            w[block + ".attn.qkv.bias_mask"] = mask
+        w.linear(block + ".attn.proj", D, D)
+        w[block + ".ls1.gamma"], w[block + ".ls2.gamma"] = random(D), random(D)
+        if swiglu:
+            w.linear(block + ".mlp.w1", hidden, D)
+            w.linear(block + ".mlp.w2", hidden, D)
+            w.linear(block + ".mlp.w3", D, hidden)
+        else:
+            w.linear(block + ".mlp.fc1", hidden, D)
+            w.linear(block + ".mlp.fc2", D, hidden)
+    w.norm("norm")
+    if swiglu:
+        w.norm("local_cls_norm")
+
+    def norm(name, x):
+        return F.layer_norm(x, (D,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def turned(x, angles):
+        patches = x[:, :, 5:]
+        one, two = patches.chunk(2, -1)
+        patches = patches * angles.cos() + torch.cat([-two, one], -1) * angles.sin()
+        return torch.cat([x[:, :, :5], patches], 2)
+
+    def forward(x):
+        height, width = x.shape[2] // P, x.shape[3] // P
+        centers = [2 * (torch.arange(n) + 0.5) / n - 1 for n in (height, width)]
+        places = torch.stack(torch.meshgrid(*centers, indexing="ij"), -1).reshape(-1, 2, 1)
+        angles = (2 * math.pi * places / w["rope_embed.periods"]).flatten(1).tile(2)
+        x = w.embed(x)
+        x = torch.cat([t.expand(len(x), -1, -1) for t in (w["cls_token"], w["storage_tokens"])] + [x], 1)
+        for i in range(L):
+            block = f"blocks.{i}"
+            bias = w[block + ".attn.qkv.bias"] * mask if qkv_bias else None
+            y = F.linear(norm(block + ".norm1", x), w[block + ".attn.qkv.weight"], bias)
+            q, k, v = y.reshape(len(x), -1, 3, heads, 2 * half).permute(2, 0, 3, 1, 4)
+            scores = turned(q, angles) @ turned(k, angles).transpose(-1, -2) * (2 * half) ** -0.5
+            y = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(block + ".attn.proj", y) * w[block + ".ls1.gamma"]
+            y = norm(block + ".norm2", x)
+            if swiglu:
+                y = w.apply(block + ".mlp.w3", F.silu(w.apply(block + ".mlp.w1", y)) * w.apply(block + ".mlp.w2", y))
+            else:
+                y = w.mlp(block + ".mlp", y)
+            x = x + y * w[block + ".ls2.gamma"]
+        n = norm("norm", x)
+        return {"x_prenorm": x, "x_norm_clstoken": n[:, 0], "x_storage_tokens": n[:, 1:5], "x_norm_patchtokens": n[:, 5:]}
+
+    folder = os.path.join(HERE, name)
+    golden(name, None, w, forward)
+    os.remove(folder + "/config.json")
+    pixels = torch.randn(1, 3, 48, 24)
+    write(folder + "/input_48x24.safetensors", {"pixel_values": pixels})
+    write(folder + "/expected_48x24.safetensors", forward(pixels))
+
+
+# lucidrains' vit-pytorch in layouts that none of the goldens made with its own code has.
+def vit_pytorch(name, heads, version=None, dim_head=None, dropout=True, mlp_head=False, pool="cls", simple=False,
+                patch="patch_to_embedding", width_scale=False):
+    w = Weights()
+    inner = D if dim_head is None else heads * dim_head
+    w[patch + ".weight"], w[patch + ".bias"] = random(D, P * P * 3) * 0.2, random(D)
+    if not simple:
+        w["pos_embedding"], w["cls_token"] = random(1, N + 1, D), random(1, 1, D)
+    wrap = "" if simple else "fn."
+    out, last = (".0", "3") if dropout else ("", "2")
+    for i in range(L):
+        attn, ff = f"transformer.layers.{i}.0.", f"transformer.layers.{i}.1."
+        w.norm(attn + wrap + "norm")
+        w.linear(attn + wrap + wrap + "to_qkv", 3 * inner, D, bias=False)
+        w.linear(attn + wrap + wrap + "to_out" + out, D, inner, bias=not simple)
+        if simple:
+            w.norm(ff + "net.0")
+            w.linear(ff + "net.1", M, D)
+            w.linear(ff + "net.3", D, M)
+        else:
+            w.norm(ff + wrap + "norm")
+            w.linear(ff + wrap + wrap + "net.0", M, D)
+            w.linear(ff + wrap + wrap + "net." + last, D, M)
+    head = "linear_head" if simple else "mlp_head"
+    layers = ([("linear", M, D), "gelu", "dropout", ("linear", K, M)] if mlp_head else [("linear", K, D)])
+    if dropout:
+        layers.insert(0, "norm")
+    layers = [layer for layer in layers if dropout or layer != "dropout"]
+    for n, layer in enumerate(layers):
+        if layer == "norm":
+            w.norm(f"{head}.{n}")
+        elif isinstance(layer, tuple):
+            w.linear(f"{head}.{n}", layer[1], layer[2])
+
+    def norm(name, x):
+        return F.layer_norm(x, (D,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+
+    def forward(x):
+        side = S // P
+        x = x.reshape(len(x), 3, side, P, side, P).permute(0, 2, 4, 3, 5, 1).reshape(len(x), N, P * P * 3)
+        x = w.apply(patch, x)
+        if simple:
+            y, c = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+            omega = 10000.0 ** -(torch.arange(D // 4) / (D // 4 - 1))
+            y, c = y.reshape(-1, 1) * omega, c.reshape(-1, 1) * omega
+            x = x + torch.cat([c.sin(), c.cos(), y.sin(), y.cos()], 1)
+        else:
+            x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], 1) + w["pos_embedding"]
+        for i in range(L):
+            attn, ff = f"transformer.layers.{i}.0.", f"transformer.layers.{i}.1."
+            y = w.apply(attn + wrap + wrap + "to_qkv", norm(attn + wrap + "norm", x))
+            q, k, v = y.reshape(len(x), -1, 3, heads, inner // heads).permute(2, 0, 3, 1, 4)
+            scale = (D if width_scale else inner // heads) ** -0.5
+            y = ((q @ k.transpose(-1, -2) * scale).softmax(-1) @ v).transpose(1, 2).flatten(2)
+            x = x + w.apply(attn + wrap + wrap + "to_out" + out, y)
+            if simple:
+                x = x + w.apply(ff + "net.3", F.gelu(w.apply(ff + "net.1", norm(ff + "net.0", x))))
+            else:
+                y = F.gelu(w.apply(ff + wrap + wrap + "net.0", norm(ff + wrap + "norm", x)))
+                x = x + w.apply(ff + wrap + wrap + "net." + last, y)
+        y = x.mean(1) if simple or pool == "mean" else x[:, 0]
+        for n, layer in enumerate(layers):
+            if layer == "norm":
+                y = norm(f"{head}.{n}", y)
+            elif layer == "gelu":
+                y = F.gelu(y)
+            elif layer != "dropout":
+                y = w.apply(f"{head}.{n}", y)
+        return {"transformer_output": x, "logits": y}
+
+    golden(name, None, w, forward)
+    args = {"image_size": S, "heads": heads, **({} if simple else {"pool": pool})}
+    config = {"framework": "lucidrains/vit-pytorch", **({"version": version} if version else {}), "model_args": args}
+    with open(os.path.join(HERE, name, "config.json"), "w") as file:
+        json.dump(config, file)
+
+
 # --- big_vision's names -----------------------------------------------------------------------------
 
 
@@ -473,3 +626,10 @@ differential("plain_differential_parallel", "vit_dpwee_patch16_reg1_gap_256", pa
 lavis_clip()
 beit3()
 dino()
+dinov3("fb_dinov3", swiglu=False, qkv_bias=True)
+dinov3("fb_dinov3_swiglu", swiglu=True, qkv_bias=False)
+vit_pytorch("vitp_first", 4, dropout=False, mlp_head=True, width_scale=True)
+vit_pytorch("vitp_v0_2", 3, mlp_head=True, width_scale=True)
+vit_pytorch("vitp_v0_6_6", 3, "0.6.6", dim_head=20, pool="mean", width_scale=True)
+vit_pytorch("vitp_v0_6_7", 3, "0.6.7", dim_head=20)
+vit_pytorch("vitp_simple_first", 2, dim_head=20, dropout=True, simple=True, patch="to_patch_embedding.1")

@@ -44,6 +44,9 @@ namespace detail {
 [[gnu::cold]] inline void complete(const LoadOptions& options, Checkpoint& checkpoint) {
   settle_adapters(options, checkpoint);
   Reasons& because = checkpoint.because;
+  if (!options.architecture.empty() && !because.says("architecture", "asked for"))
+    fail(checkpoint.path(), "is ", checkpoint.publisher,
+         "'s, whose files tell their architecture; --arch has nothing to name");
   for (const char* field :
        {"architecture", "heads", "norm_eps", "activation", "position_rule", "pooling"})
     because.set_if_new(field, join(checkpoint.publisher, "'s default"));

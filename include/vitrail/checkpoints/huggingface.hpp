@@ -188,6 +188,20 @@ struct HuggingFaceFile {
   checkpoint.elsewhere = {"logits_with_registers_in_mean_4_49"};
 }
 
+/// DINOv3's base of the rotary periods, where a config.json has another than 100.
+[[gnu::cold]] inline void read_huggingface_rope(const ConfigFile& file, ViTConfig& c) {
+  const Json* newer = json_find(file.json, "rope_parameters");
+  const double theta =
+      json_get_if<double>(newer == nullptr ? file.json : *newer, "rope_theta", file.path)
+          .value_or(100);
+  if (!(theta > 0))
+    fail(file.path, "'rope_theta' is ", std::to_string(theta), ", expected more than 0");
+  c.rotary_periods.clear();
+  for (Index k = 0; k < c.head_dim / 4 && theta != 100; ++k)
+    c.rotary_periods.push_back(
+        std::pow(theta, 4 * static_cast<double>(k) / static_cast<double>(c.head_dim)));
+}
+
 /// id2label of a config.json, in the order of the ids; empty when there is none.
 [[nodiscard]] inline std::vector<std::string> huggingface_labels(const ConfigFile& file) {
   const Json* table = json_find(file.json, "id2label");
@@ -256,6 +270,8 @@ struct HuggingFaceFile {
   const TensorShapes shapes(tensors, checkpoint.names);
   settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
+  if (file && kind.family == detail::HuggingFaceFamily::dinov3)
+    detail::read_huggingface_rope(*file, c);
   if (c.fc_norm && c.pooling == Pooling::token) c.pooling = Pooling::avg;  // BEiT's pooler
   if (c.representation_size > 0) checkpoint.stage_names.push_back({"pre_logits", "pooler_output"});
   apply_options(options, checkpoint);

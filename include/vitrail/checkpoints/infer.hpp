@@ -130,9 +130,11 @@ inline Index square_side(Index rows) {
       return;
     }
   }
-  fail(t.path(), t.theirs("pos_embed"), " has ", rows, " rows, expected ",
-       (image_known ? std::to_string(c.grid().count()) + " patches" : "a square number of patches"),
-       " and at most ", c.prefix_tokens(), " other tokens");
+  fail(
+      t.path(), t.theirs("pos_embed"), " has ", rows, " rows, expected ",
+      (image_known ? std::to_string(c.grid().count()) + " patches" : "a square number of patches"),
+      " and at most ", c.prefix_tokens(), " other tokens",
+      (image_known ? "" : "; for pictures that are not square a config.json has to tell the size"));
 }
 
 /// The convolutions before the patches, if there are any: their depth and widths.

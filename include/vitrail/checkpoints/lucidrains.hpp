@@ -1,8 +1,13 @@
 // lucidrains' vit-pytorch: ViT and SimpleViT, in the layouts of all its releases.
 //
-// Facts: vit_pytorch/vit.py and simple_vit.py at 0.40, 1.6 and later. eps 1e-5, erf GELU, patches
-// flattened pixel by pixel, heads of any width. `pool='mean'` averages over the class token too,
-// but for the newest releases, which then have none. SimpleViT computes its positions.
+// Facts: vit_pytorch/vit_pytorch.py until 0.7, vit_pytorch/vit.py and simple_vit.py at 0.40, 1.6
+// and later. eps 1e-5, erf GELU, patches flattened pixel by pixel, heads of any width.
+// `pool='mean'` averages over the class token too, but for the newest releases, which then have
+// none. SimpleViT computes its positions.
+//
+// The first releases have one more layer in the classifier, with a GELU behind it, and heads that
+// share the width D. Until 0.6.6 attention is scaled by D ** -0.5, as if there were one head; where
+// neither that layer nor blocks without dropout date a file, its release has to be told.
 #ifndef VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP
 #define VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP
 
@@ -25,6 +30,48 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
     {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.fn.net.0.bias"},
     {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.3.weight"},
     {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.3.bias"}};
+
+/// The very first ones, without dropout layers.
+inline constexpr std::pair<std::string_view, std::string_view> lucidrains_first_names[] = {
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.fn.to_out.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.fn.to_out.bias"},
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.2.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.2.bias"}};
+
+/// The layers with weights of the classifier `name`: a norm or none, one product or two with GELU
+/// between; what has no weights (GELU, dropout) counts in their numbers too.
+[[gnu::cold]] inline void add_lucidrains_head(const NamedTensors& tensors, const std::string& name,
+                                              NameTable& names) {
+  std::vector<std::string> layers;
+  for (Index i = 0; i < 6; ++i)
+    if (tensors.contains(join(name, ".", i, ".weight"))) layers.push_back(join(name, ".", i));
+  if (layers.empty()) layers.push_back(name);
+  std::vector<std::string> ours = {"head"};
+  const AnyView* first = tensors.find(join(layers.front(), ".weight"));
+  const bool norm = first != nullptr && first->shape.rank() == 1;
+  if (layers.size() - norm == 2) ours.insert(ours.begin(), "pre_logits");
+  if (norm) ours.insert(ours.begin(), "fc_norm");
+  for (std::size_t i = 0; i < std::min(layers.size(), ours.size()); ++i)
+    for (const char* part : {".weight", ".bias"})
+      names.add(ours[i] + part, TensorSource{{layers[i] + part}});
+}
+
+/// Whether vit-pytorch `release`, "0.6.6", is older than 0.6.7, which put the attention's scale
+/// right. Throws Error when it is no release.
+[[nodiscard]] inline bool lucidrains_scales_by_width(std::string_view release,
+                                                     std::string_view where) {
+  std::vector<int> numbers(1);
+  for (const char c : release) {
+    if (c == '.') {
+      numbers.push_back(0);
+    } else if (c >= '0' && c <= '9' && numbers.back() < 10000) {
+      numbers.back() = numbers.back() * 10 + (c - '0');
+    } else {
+      fail(where, "'", release, "' is no release of vit-pytorch, expected one such as 0.6.6");
+    }
+  }
+  return numbers < std::vector<int>{0, 6, 7};
+}
 
 /// Releases differ part by part, so each part is looked for by itself.
 [[nodiscard, gnu::cold]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
@@ -57,6 +104,10 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
   if (has("transformer.layers.0.0.fn.fn.to_qkv.weight")) {  // Residual(PreNorm(...)): until 0.7
     for (const auto& [ours, theirs] : lucidrains_residual_names)
       rules.insert(rules.begin(), {ours, theirs});
+    if (has("transformer.layers.0.0.fn.fn.to_out.weight")) {
+      for (const auto& [ours, theirs] : lucidrains_first_names)
+        rules.insert(rules.begin(), {ours, theirs});
+    }
   }
   if (has("transformer.layers.0.0.fn.to_qkv.weight")) {
     add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
@@ -92,22 +143,44 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
            {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.4.bias"}});
     }
   }
-  if (has("mlp_head.1.weight")) {
-    add({{"fc_norm.weight", "mlp_head.0.weight"},
-         {"fc_norm.bias", "mlp_head.0.bias"},
-         {"head.weight", "mlp_head.1.weight"},
-         {"head.bias", "mlp_head.1.bias"}});
-  } else if (has("linear_head.1.weight")) {
-    add({{"fc_norm.weight", "linear_head.0.weight"},
-         {"fc_norm.bias", "linear_head.0.bias"},
-         {"head.weight", "linear_head.1.weight"},
-         {"head.bias", "linear_head.1.bias"}});
-  } else if (has("linear_head.weight")) {
-    add({{"head.weight", "linear_head.weight"}, {"head.bias", "linear_head.bias"}});
-  } else {
-    add({{"head.weight", "mlp_head.weight"}, {"head.bias", "mlp_head.bias"}});
-  }
-  return NameTable("", std::move(rules));
+  NameTable names("", std::move(rules));
+  const bool linear = has("linear_head.weight") || has("linear_head.0.weight");
+  add_lucidrains_head(tensors, linear ? "linear_head" : "mlp_head", names);
+  return names;
+}
+
+/// The release that a user (--arch vit-pytorch-0.6.6) or config.json ("version") names, or "".
+[[nodiscard]] inline std::string lucidrains_release(const LoadOptions& options,
+                                                    const std::optional<ConfigFile>& file) {
+  constexpr std::string_view start = "vit-pytorch-";
+  if (options.architecture.starts_with(start)) return options.architecture.substr(start.size());
+  if (!options.architecture.empty())
+    fail("--arch", "is '", options.architecture,
+         "', expected a release for vit-pytorch's files, such as vit-pytorch-0.6.6");
+  if (!file) return "";
+  return json_get_if<std::string>(file->json, "version", file->path).value_or("");
+}
+
+/// Sets attention_scale for a file of the releases that had no to_patch_embedding yet. Throws Error
+/// when neither the tensors nor a release tell it.
+[[gnu::cold]] inline void settle_lucidrains_scale(const LoadOptions& options,
+                                                  const TensorShapes& shapes,
+                                                  Checkpoint& checkpoint) {
+  const NamedTensors& tensors = checkpoint.files.tensors;
+  const std::optional<ConfigFile>& file = checkpoint.files.config;
+  const std::string release = lucidrains_release(options, file);
+  if (!options.architecture.empty()) checkpoint.because.set("architecture", "asked for");
+  const bool told = !release.empty();
+  const bool dated = shapes.has("pre_logits.weight") ||
+                     tensors.contains("transformer.layers.0.0.fn.fn.to_out.weight");
+  if (!told && !dated)
+    fail(checkpoint.path(),
+         "is of one of vit-pytorch's first releases, which scaled attention otherwise until 0.6.6; "
+         "name the release with --arch, as in --arch vit-pytorch-0.6.6");
+  const std::string where = options.architecture.empty() && file ? file->path : "--arch";
+  if (told ? !lucidrains_scales_by_width(release, where) : !dated) return;
+  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+  checkpoint.config.attention_scale = 1 / std::sqrt(static_cast<double>(D));
 }
 
 }  // namespace detail
@@ -140,9 +213,14 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
                         {"activation", "torch's default"},
                         {"heads", "heads of 64, vit-pytorch's default"},
                         {"pooling", "vit-pytorch's default"}};
-  const Index inner =
-      shapes.quotient("blocks.0.attn.qkv.weight", 3 * shapes.quotient("blocks.0.norm1.weight", 1));
-  c.heads = !shapes.has("blocks.0.attn.proj.weight") ? 1 : inner % 64 == 0 ? inner / 64 : 0;
+  const bool first = tensors.contains("patch_to_embedding.weight");
+  if (first) detail::settle_lucidrains_scale(options, shapes, checkpoint);
+  c.representation_activation = Activation::gelu_erf;
+  const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
+  const Index inner = shapes.quotient("blocks.0.attn.qkv.weight", 3 * D);
+  c.heads = !shapes.has("blocks.0.attn.proj.weight")    ? 1
+            : inner % 64 == 0 && !(first && inner == D) ? inner / 64
+                                                        : 0;
   if (c.heads == 1 && inner != 64)
     checkpoint.because.set("heads", "no product behind the heads: there is one");
   c.pooling = simple || !shapes.has("cls_token") ? Pooling::avg : Pooling::token;
@@ -176,8 +254,8 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
     c.image_width = options.image_width;
   }
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
-  c.pool_includes_prefix = c.pooling == Pooling::avg;
   apply_options(options, checkpoint);
+  c.pool_includes_prefix = c.pooling == Pooling::avg;
   checkpoint.preprocess = completed_as_timm({.height = c.image_height,
                                              .width = c.image_width,
                                              .resize = ResizeMode::squash,

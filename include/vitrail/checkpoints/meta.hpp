@@ -1,9 +1,12 @@
-// Meta's repositories: DeiT, DINO, DINOv2, MAE and I-JEPA. timm's tensor names, their own habits.
+// Meta's repositories: DeiT, DINO, DINOv2, DINOv3, MAE and I-JEPA. timm's tensor names, their own
+// habits.
 //
 // Facts: facebookresearch/deit main.py and models.py, dino vision_transformer.py, dinov2
 // models/vision_transformer.py and hub/, mae models_mae.py. eps 1e-6, erf GELU, ImageNet mean and
 // std. Positions are resampled by torch's bicubic: DeiT by size, DINO and DINOv2 by a scale of
-// (n + 0.1) / N, DINOv2 with registers antialiased.
+// (n + 0.1) / N, DINOv2 with registers antialiased. DINOv3 (dinov3 models/vision_transformer.py,
+// hub/backbones.py, layers/): eps 1e-5, rotary positions of stored periods, which tell the heads,
+// and a norm of its own for small crops, which only training uses.
 #ifndef VITRAIL_CHECKPOINTS_META_HPP
 #define VITRAIL_CHECKPOINTS_META_HPP
 
@@ -97,9 +100,28 @@ namespace detail {
   }
 }
 
+/// What DINOv3's stored periods tell: one for each four columns of a head.
+[[gnu::cold]] inline void settle_dinov3(const TensorShapes& shapes, Checkpoint& checkpoint) {
+  ViTConfig& c = checkpoint.config;
+  const AnyView& stored =
+      checkpoint.files.tensors.at(join(checkpoint.names.prefix(), "rope_embed.periods"));
+  std::vector<float> periods(static_cast<std::size_t>(stored.shape.count()));
+  stored.convert_to(std::span<float>(periods));
+  c.rotary = RotaryKind::dinov3;
+  c.rotary_periods.assign(periods.begin(), periods.end());
+  c.norm_eps = 1e-5;
+  if (c.heads == 0 && !periods.empty()) {
+    c.heads = shapes.quotient("blocks.0.norm1.weight", 4 * stored.shape.count());
+    checkpoint.because.set("heads", "its rotary positions");
+    checkpoint.because.set("size", "dinov3's repository");
+  }
+  for (const char* name : {"rope_embed.periods", "local_cls_norm.*"})
+    checkpoint.unused.push_back(join(checkpoint.names.prefix(), name));
+}
+
 }  // namespace detail
 
-/// DINO, DINOv2, MAE and I-JEPA by what only their files hold.
+/// DINO, DINOv2, DINOv3, MAE and I-JEPA by what only their files hold.
 [[nodiscard]] inline bool is_meta(const NamedTensors& tensors) {
   for (const char* prefix : {"", "module.", "backbone.", "teacher.backbone."}) {
     if (tensors.contains(prefix + std::string("mask_token")) &&
@@ -115,6 +137,10 @@ namespace detail {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_meta(CheckpointFiles files,
                                                      const LoadOptions& options) {
+  const bool masked =
+      std::any_of(files.tensors.begin(), files.tensors.end(),
+                  [](const auto& tensor) { return tensor.first.ends_with(".bias_mask"); });
+  if (masked) files.tensors = MaskedBiases(files.tensors, options.limits);
   Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta"};
   const NamedTensors& tensors = checkpoint.files.tensors;
   const auto plain_prefix = detail::timm_prefix(tensors);
@@ -126,6 +152,7 @@ namespace detail {
   checkpoint.names = detail::timm_names(tensors, prefix);
   if (!plain_prefix) detail::add_chunked_blocks(tensors, checkpoint.names);
   const bool dinov2 = !plain_prefix || detail::is_dinov2(tensors, prefix);
+  const bool dinov3 = tensors.contains(join(prefix, "rope_embed.periods"));
   const bool mae = !dinov2 && detail::is_mae(tensors, prefix);
   const bool dino = !dinov2 && !mae && detail::is_dino(tensors);
   const bool registers = tensors.contains(join(prefix, "register_tokens"));
@@ -133,13 +160,8 @@ namespace detail {
   if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);
 
-  if (tensors.contains(join(prefix, "rope_embed.periods"))) {
-    fail(checkpoint.path(),
-         "holds DINOv3 as Meta ships it, which this version does not run; expected timm's or "
-         "Hugging Face's file of these weights");
-  }
   ViTConfig& c = checkpoint.config;
-  c.architecture = dinov2 ? "dinov2" : mae ? "mae" : dino ? "dino" : "ijepa";
+  c.architecture = dinov3 ? "dinov3" : dinov2 ? "dinov2" : mae ? "mae" : dino ? "dino" : "ijepa";
   if (registers) c.positions = PositionCoverage::class_and_patches;
   c.position_rule = registers        ? PositionRule::timm
                     : dinov2 || dino ? PositionRule::dinov2
@@ -162,6 +184,7 @@ namespace detail {
     }
   }
   const TensorShapes shapes(tensors, checkpoint.names);
+  if (dinov3) detail::settle_dinov3(shapes, checkpoint);
   settle_heads(options, c.heads, shapes, checkpoint);
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (!c.class_token) c.pooling = Pooling::avg;
@@ -172,6 +195,7 @@ namespace detail {
                             {"forward_features", "hub_linear_input", StagePart::class_and_mean},
                             {"hidden_states.{last}", "x_prenorm"},
                             {"hidden_states.{}", "hidden_states.{}"}};
+  if (dinov3) checkpoint.stage_names[2].theirs = "x_storage_tokens";
   if (!dinov2) checkpoint.stage_names.clear();
   apply_options(options, checkpoint);
   checkpoint.preprocess = completed_as_timm({.height = 224,
@@ -180,6 +204,16 @@ namespace detail {
                                              .mean = imagenet_mean,
                                              .std = imagenet_std});
   checkpoint.because.set("preprocess", own);
+  if (dinov3) {
+    checkpoint.preprocess = completed_as_timm({.height = 256,
+                                               .width = 256,
+                                               .resize = ResizeMode::squash,
+                                               .filter = Filter::bilinear,
+                                               .crop_fraction = 1,
+                                               .mean = imagenet_mean,
+                                               .std = imagenet_std});
+    checkpoint.because.set("preprocess", join(own, ", of its models for photographs"));
+  }
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

@@ -25,6 +25,7 @@ struct LoadOptions {
   Fidelity fidelity = Fidelity::timm;
   std::optional<PositionRule> position_rule = {};
   std::optional<Activation> activation = {};
+  std::optional<Pooling> pooling = {};  // token, avg, max or avgmax
   std::optional<double> norm_eps = {};
   std::optional<double> adapter_scale = {};  // of adapters whose files do not hold it
   bool lenient = false;  // ignore tensors that the model does not use, instead of refusing the file

@@ -76,6 +76,32 @@ class SplitOutProjections : public RewrittenTensors {
   }
 };
 
+/// Biases beside masks that they are multiplied by, X.bias and X.bias_mask (DINOv3: k has no bias),
+/// as the biases that give the same.
+class MaskedBiases : public RewrittenTensors {
+ public:
+  /// Throws Error when a mask has another extent than its bias.
+  MaskedBiases(const NamedTensors& whole, const Limits& limits) : RewrittenTensors(whole, limits) {
+    for (const auto& [name, view] : whole) {
+      if (name.ends_with(".bias_mask")) continue;
+      const AnyView* mask = name.ends_with(".bias") ? whole.find(name + "_mask") : nullptr;
+      if (mask == nullptr) {
+        put(name, view);
+        continue;
+      }
+      if (mask->shape != view.shape)
+        fail(whole.path(), name, "_mask is ", mask->shape.to_string(), ", expected ",
+             view.shape.to_string(), " as ", name);
+      const std::span<float> bias = floats(view.shape.count());
+      std::vector<float> factors(bias.size());
+      view.convert_to(bias);
+      mask->convert_to(std::span<float>(factors));
+      for (std::size_t i = 0; i < bias.size(); ++i) bias[i] *= factors[i];
+      put(name, {DType::f32, view.shape, std::as_bytes(bias)});
+    }
+  }
+};
+
 /// The head of a linear probe (MAE's main_linprobe.py, AdaptFormer), a BatchNorm1d without gamma
 /// and beta and of eps 1e-6 before a Linear: head.0.running_* (D), head.1.weight (K, D) and
 /// head.1.bias (K), as the one product head.weight, head.bias that gives the same.

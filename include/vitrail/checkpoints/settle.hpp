@@ -100,8 +100,26 @@ namespace detail {
   return 0;
 }
 
-/// Heads: those asked for, else those that a config told (`told`, 0: none did), else those of the
-/// published model of this width. Throws Error that names the flag when there is none.
+/// Heads where tensors show them: a table of relative positions has a column for each, norms of q
+/// and of differential attention are as wide as one. 0: nothing shows them.
+[[nodiscard, gnu::cold]] inline Index heads_in_tensors(const TensorShapes& t) {
+  for (const char* name : {"blocks.0.attn.relative_position_bias_table",
+                           "rel_pos_bias.relative_position_bias_table"}) {
+    const Shape* const table = t.shape(name);
+    if (table != nullptr && table->rank() == 2) return (*table)[1];
+  }
+  const Index inner = t.count("blocks.0.attn.qkv.weight") /
+                      std::max<Index>(3 * t.count("blocks.0.norm1.weight"), 1);
+  for (const char* name : {"blocks.0.attn.sub_norm.weight", "blocks.0.attn.q_norm.weight"}) {
+    const Index hd = t.count(name);
+    if (hd > 0) return hd < inner && inner % hd == 0 ? inner / hd : 0;
+  }
+  return 0;
+}
+
+/// Heads: those asked for, else those that a config told (`told`, 0: none did), else those that
+/// tensors show, else those of the published model of this width. Throws Error that names the flag
+/// when there is none.
 inline void settle_heads(const LoadOptions& options, Index told, const TensorShapes& shapes,
                          Checkpoint& checkpoint, Index (*by_width)(Index D) = published_heads) {
   ViTConfig& c = checkpoint.config;
@@ -109,6 +127,9 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   if (options.heads > 0) {
     c.heads = options.heads;
     checkpoint.because.set("heads", "asked for");
+  } else if (const Index shown = told == 0 ? heads_in_tensors(shapes) : 0; shown > 0) {
+    c.heads = shown;
+    checkpoint.because.set("heads", "the tensors' shapes");
   } else if (told == 0) {
     const Index D = shapes.quotient("blocks.0.norm1.weight", 1);
     c.heads = by_width(D);
@@ -146,6 +167,15 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
   set(c.position_rule, options.position_rule, "position_rule");
   set(c.activation, options.activation, "activation");
   set(c.norm_eps, options.norm_eps, "norm_eps");
+  if (options.pooling) {
+    const bool fixed = checkpoint.swin || c.pooling == Pooling::map ||
+                       c.pooling == Pooling::token_and_avg ||
+                       c.pooling == Pooling::class_and_distillation;
+    if (fixed || (*options.pooling == Pooling::token && !c.class_token))
+      fail(checkpoint.path(), "cannot pool by ", name_of(*options.pooling),
+           ": its tensors are made for ", name_of(c.pooling));
+    set(c.pooling, options.pooling, "pooling");
+  }
   c.pad_to_patch = c.pad_to_patch || options.pad_to_patch;
 }
 

@@ -338,10 +338,16 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   if (architecture.empty() && options.heads == 0) {
     c.heads = 1;  // any number will do for the shapes
     infer_from_tensors(shapes, checkpoint.names, false, c);
-    architecture = detail::timm_preset_by_shape(c, checkpoint.path()).name;
-    reason = "the only published architecture with these shapes";
+    if (heads_in_tensors(shapes) == 0 || !presets_that_fit(c).empty()) {
+      architecture = detail::timm_preset_by_shape(c, checkpoint.path()).name;
+      reason = "the only published architecture with these shapes";
+    }
   }
   c = ViTConfig{};
+  if (architecture.empty() && options.heads == 0) {
+    c.heads = heads_in_tensors(shapes);
+    checkpoint.because.set("heads", "the tensors' shapes");
+  }
   if (!architecture.empty()) {
     c = make_config(detail::timm_preset(architecture, file ? file->path : checkpoint.path()),
                     architecture);

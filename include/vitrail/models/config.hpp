@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 #include <vitrail/nn/encoder_block.hpp>
 #include <vitrail/nn/head.hpp>
 #include <vitrail/nn/resnet_stem.hpp>
@@ -40,10 +41,11 @@ struct ViTConfig {
   Index register_tokens = 0;
   PositionCoverage positions = PositionCoverage::all;
   PositionRule position_rule = PositionRule::timm;
-  bool sincos_positions = false;         // computed, not stored (SimpleViT)
-  RotaryKind rotary = RotaryKind::none;  // q and k of the patches are turned by their position
-  Index rotary_reference = 16;           // RotaryKind::eva: the grid its angles are measured on
-  bool relative_positions = false;       // a bias table in each block, or one for all
+  bool sincos_positions = false;            // computed, not stored (SimpleViT)
+  RotaryKind rotary = RotaryKind::none;     // q and k of the patches are turned by their position
+  Index rotary_reference = 16;              // RotaryKind::eva: the grid its angles are measured on
+  std::vector<double> rotary_periods = {};  // (hd / 4) of RotaryKind::dinov3; empty: 100^(4 k / hd)
+  bool relative_positions = false;          // a bias table in each block, or one for all
   bool shared_relative_positions = false;
   RelativeRule relative_rule = RelativeRule::beit;
   bool pad_to_patch =
@@ -60,7 +62,8 @@ struct ViTConfig {
   BlockKind block = BlockKind::sequential;
   Index branches = 1;  // of BlockKind::parallel_things
   bool qkv_bias = true;
-  bool attn_proj = true;  // a product behind the joined heads
+  double attention_scale = 0;  // of q k^T; 0: 1 / sqrt(hd)
+  bool attn_proj = true;       // a product behind the joined heads
   bool proj_bias = true;
   bool mlp_bias = true;
   bool qk_norm = false;    // a norm on each head's q and k
@@ -78,7 +81,8 @@ struct ViTConfig {
 
   Pooling pooling = Pooling::token;
   bool pool_includes_prefix = false;  // avg and max over all tokens, not over the patches only
-  Index representation_size = 0;      // R: a tanh layer between pooling and classifier; 0: none
+  Index representation_size = 0;      // R: a layer between pooling and classifier; 0: none
+  Activation representation_activation = Activation::tanh;  // ... and what follows it
   bool head_bias = true;
   bool distilled_head =
       false;  // a second classifier on the distillation token, averaged with the first

@@ -101,6 +101,7 @@ template <Scalar T>
   block.kind = c.block;
   block.norm1 = norm(names[0], D);
   block.attn.heads = c.heads;
+  block.attn.scale = static_cast<T>(c.attention_scale);
   block.attn.qkv = Dense<T>::load(parameters, join(attn_name, ".qkv"), 3 * inner, D, c.qkv_bias);
   const Index qk_dim = c.differential_attention ? c.head_dim / 2 : c.head_dim;
   if (c.qk_norm) block.attn.q_norm = norm(join(attn_name, ".q_norm"), qk_dim);
@@ -187,6 +188,11 @@ template <Scalar T>
     fail(c.architecture, "rotary positions need heads of a multiple of 4 columns, found ",
          c.head_dim);
   }
+  if (const auto periods = static_cast<Index>(c.rotary_periods.size());
+      periods > 0 && periods != c.head_dim / 4) {
+    fail(c.architecture, "has ", periods, " periods of rotary positions, expected ", c.head_dim / 4,
+         ", a quarter of a head's columns");
+  }
   if (c.differential_attention && (c.rotary != RotaryKind::none || c.head_dim % 2 != 0)) {
     fail(c.architecture,
          "differential attention needs heads of an even number of columns and no rotary positions");
@@ -236,6 +242,7 @@ template <Scalar T>
     vit.head_.fc_norm = LayerNorm<T>::load(parameters, "fc_norm", D, c.norm_eps, c.norm);
   if (c.representation_size > 0) {
     vit.head_.pre_logits = Dense<T>::load(parameters, "pre_logits", c.representation_size, D);
+    vit.head_.pre_logits_activation = c.representation_activation;
   }
   if (c.classes > 0)
     vit.head_.head = Dense<T>::load(parameters, "head", c.classes, c.feature_dim(), c.head_bias);
@@ -316,8 +323,8 @@ void ViT<T>::embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
 template <Scalar T>
 TokenPositions<T> ViT<T>::token_positions(Grid grid, Workspace& workspace) const {
   TokenPositions<T> positions{.grid = grid, .prefix = config_.prefix_tokens()};
-  positions.rotary =
-      make_rotary<T>(config_.rotary, grid, config_.head_dim, config_.rotary_reference, workspace);
+  positions.rotary = make_rotary<T>(config_.rotary, grid, config_.head_dim,
+                                    config_.rotary_reference, config_.rotary_periods, workspace);
   if (!rel_pos_bias_.empty()) {
     positions.bias = rel_pos_bias_.bias_for(grid, positions.prefix, workspace);
   }

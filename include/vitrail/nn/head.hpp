@@ -1,4 +1,4 @@
-// From tokens to logits: pooling, the optional norm and tanh layer after it, the linear classifier
+// From tokens to logits: pooling, the optional norm and layer after it, the linear classifier
 // (ViT eq. 4).
 #ifndef VITRAIL_NN_HEAD_HPP
 #define VITRAIL_NN_HEAD_HPP
@@ -28,9 +28,10 @@ struct Head {
   Index first_pooled = 1;      // avg and max pool rows [first_pooled, T): usually the patches
   AttentionPool<T> attn_pool;  // Pooling::map's, or empty
   LayerNorm<T> fc_norm;        // (D) after pooling, or empty
-  Dense<T> pre_logits;         // (R, D), followed by tanh, or empty
+  Dense<T> pre_logits;         // (R, D), or empty
   Dense<T> head;               // (K, D or R), or empty
   Dense<T> head_dist;          // (K, D): DeiT's second head, on the distillation token; or empty
+  Activation pre_logits_activation = Activation::tanh;
 
   /// tokens (B * T, D) -> features (B, F) and, unless `head` is empty, logits (B, K). F is R with a
   /// pre_logits layer, 2D for Pooling::token_and_avg, else D.
@@ -51,7 +52,7 @@ struct Head {
     if (pre_logits.empty()) {
       copy(pooled, features_out);
     } else {
-      pre_logits(pooled, features_out, context, {.activation = Activation::tanh});
+      pre_logits(pooled, features_out, context, {.activation = pre_logits_activation});
     }
     if (!head.empty()) head(features_out, logits, context);
   }

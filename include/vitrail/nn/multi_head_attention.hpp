@@ -54,6 +54,7 @@ struct MultiHeadAttention {
   LayerNorm<T> norm;    // (A * hd) on the joined heads, or empty
   Dense<T> proj;        // (D, A * hd), or empty: the joined heads are the answer
   Index heads = 1;      // A
+  T scale = 0;          // of q k^T; 0: 1 / sqrt(hd)
   RelativePositionBias<T> relative = {};  // of this block, or empty
   DifferentialAttention<T> differential = {};
 
@@ -77,13 +78,14 @@ struct MultiHeadAttention {
       rotate<T>(positions.rotary, positions.prefix, batch, heads, q, context);
       rotate<T>(positions.rotary, positions.prefix, batch, heads, k, context);
     }
-    const AttentionInput<T> input{.q = q,
-                                  .k = k,
-                                  .v = projected.columns(2 * inner, 3 * inner),
-                                  .batch = batch,
-                                  .heads = heads,
-                                  .scale = 1 / std::sqrt(static_cast<T>(inner / heads)),
-                                  .bias = bias_for(positions, context.workspace)};
+    const AttentionInput<T> input{
+        .q = q,
+        .k = k,
+        .v = projected.columns(2 * inner, 3 * inner),
+        .batch = batch,
+        .heads = heads,
+        .scale = scale > 0 ? scale : 1 / std::sqrt(static_cast<T>(inner / heads)),
+        .bias = bias_for(positions, context.workspace)};
     const MatrixView<T> joined = context.workspace.template matrix<T>(rows, inner);
     if (differential.norm.empty()) {
       attention<T>(input, joined, context);

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <span>
 #include <vitrail/ops/resample.hpp>
 #include <vitrail/runtime/context.hpp>
 
@@ -25,11 +26,12 @@ struct RotaryTable {
   MatrixView<T> sine = {};    // (N, hd / 2)
 };
 
-/// The table for a grid, in `workspace`; hd is a multiple of 4. Sources: timm
+/// The table for a grid, in `workspace`; hd is a multiple of 4. `periods` (hd / 4), unless empty,
+/// stand in the place of dinov3's 100^(2k/(hd/2)). Sources: timm
 /// layers/pos_embed_sincos.py, dinov3/layers/rope_position_encoding.py.
 template <Scalar T>
 [[nodiscard]] RotaryTable<T> make_rotary(RotaryKind kind, Grid grid, Index hd, Index reference,
-                                         Workspace& workspace) {
+                                         std::span<const double> periods, Workspace& workspace) {
   if (kind == RotaryKind::none) return {};
   const Index bands = hd / 4;
   const RotaryTable<T> table{kind, workspace.matrix<T>(grid.count(), 2 * bands),
@@ -40,7 +42,9 @@ template <Scalar T>
     if (kind == RotaryKind::eva)
       return place * static_cast<double>(reference) * std::pow(10000.0, -share);
     const double center = 2 * (static_cast<double>(at) + 0.5) / static_cast<double>(extent) - 1;
-    return 2 * std::numbers::pi * center * std::pow(100.0, -share);
+    const double frequency =
+        periods.empty() ? std::pow(100.0, -share) : 1 / periods[static_cast<std::size_t>(band)];
+    return 2 * std::numbers::pi * center * frequency;
   };
   for (Index n = 0; n < grid.count(); ++n) {
     for (Index i = 0; i < 2 * bands; ++i) {
