@@ -153,6 +153,49 @@ TEST(Linear, NormalisesOnTheWayIn) {
   }
 }
 
+/// feed_forward, in place on its residual, against the two products one after the other.
+void expect_two_products(Index M, Index D, Index hidden, Precision precision, int threads) {
+  ThreadPool pool(threads);
+  Workspace workspace;
+  const Context context{pool, workspace};
+  RandomMatrix<> x(M, D, 1);
+  RandomMatrix<> w1(hidden, D, 2, 1, 1.0F / std::sqrt(static_cast<float>(D)));
+  RandomMatrix<> w2(D, hidden, 3, 1, 1.0F / std::sqrt(static_cast<float>(hidden)));
+  RandomMatrix<> columns(3, D, 4);
+  RandomMatrix<> bias(1, hidden, 5);
+  const auto first = PackedMatrix<float>::pack(w1.view(), precision, pool);
+  const auto then = PackedMatrix<float>::pack(w2.view(), precision, pool);
+  const NormParameters<float> norm{&columns.view()(0, 0), &columns.view()(1, 0), 1e-6,
+                                   NormKind::layer_norm};
+  const Epilogue<float> between{.bias = bias.view().data(), .activation = Activation::gelu_erf};
+  const Epilogue<float> end{.scale = &columns.view()(2, 0), .residual = x.view()};
+  Tensor<float, 2> middle({M, hidden});
+  Tensor<float, 2> expected({M, D});
+  linear<float>(x.view(), norm, first, between, middle.view(), context);
+  linear<float>(middle, then, end, expected.view(), context);
+  feed_forward<float>(x.view(), &norm, first, between, then, end, x.view(), context);
+  for (Index m = 0; m < M; ++m) {
+    for (Index d = 0; d < D; ++d) {
+      ASSERT_EQ(x.view()(m, d), expected(m, d)) << M << " " << D << " " << hidden << " " << m;
+    }
+  }
+}
+
+TEST(FeedForward, IsBitEqualToItsTwoProducts) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      for (const int threads : {1, 2, 3}) {
+        for (const Index M : {1, 5, 9, 13, 50, 197}) {
+          expect_two_products(M, 24, 96, precision, threads);
+        }
+        expect_two_products(7, 33, 70, precision, threads);     // outputs that are no whole blocks
+        expect_two_products(20, 49, 1552, precision, threads);  // more than one piece of K
+      }
+    }
+  }
+}
+
 TEST(Linear, IsBitEqualForAnyNumberOfThreadsAndAnyBatch) {
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);

@@ -23,12 +23,13 @@ struct Dense {
 
   [[nodiscard]] bool empty() const { return weight.empty(); }
   [[nodiscard]] Index outputs() const { return weight.outputs(); }
+  [[nodiscard]] const T* bias_or_null() const { return bias.empty() ? nullptr : bias.data(); }
 
   /// y (M, N) of x (M, K). `epilogue.bias` is set here; activation, scale and residual are the
   /// caller's.
   VITRAIL_NOINLINE void operator()(MatrixView<const T> x, MatrixView<T> y, const Context& context,
                                    Epilogue<T> epilogue = {}) const {
-    if (!bias.empty()) epilogue.bias = bias.data();
+    epilogue.bias = bias_or_null();
     linear<T>(x, weight, epilogue, y, context);
   }
   /// The same of before(x), or of x if that norm is empty: one pass over memory less.
@@ -36,7 +37,7 @@ struct Dense {
                                    MatrixView<T> y, const Context& context,
                                    Epilogue<T> epilogue = {}) const {
     if (before.empty()) return (*this)(x, y, context, epilogue);
-    if (!bias.empty()) epilogue.bias = bias.data();
+    epilogue.bias = bias_or_null();
     linear<T>(x, before.parameters(), weight, epilogue, y, context);
   }
 };

@@ -20,9 +20,15 @@ struct Mlp {
   VITRAIL_NOINLINE void operator()(MatrixView<const T> x, const LayerNorm<T>& before,
                                    MatrixView<T> y, const Context& context,
                                    Epilogue<T> epilogue = {}) const {
+    if (!gated && norm.empty()) {
+      const NormParameters<T> parameters = before.parameters();
+      epilogue.bias = fc2.bias_or_null();
+      return feed_forward<T>(x, before.empty() ? nullptr : &parameters, fc1.weight,
+                             {.bias = fc1.bias_or_null(), .activation = activation}, fc2.weight,
+                             epilogue, y, context);
+    }
     const Workspace::Scope scope(context.workspace);
-    const Index rows = x.extent(0);
-    MatrixView<T> hidden = context.workspace.template matrix<T>(rows, fc1.outputs());
+    MatrixView<T> hidden = context.workspace.template matrix<T>(x.extent(0), fc1.outputs());
     fc1(x, before, hidden, context, {.activation = gated ? Activation::none : activation});
     if (gated) {
       const MatrixView<T> gates = hidden.columns(0, fc1.outputs() / 2);

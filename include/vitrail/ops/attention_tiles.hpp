@@ -7,8 +7,8 @@
 //   9 queries -> scores (9, Tk), stored as the left side of the next product needs them
 //             -> softmax in place -> times the values' panels -> divided by the sum -> out
 //
-// Up to 8 tiles of 9 queries go through a step before the next begins: a panel then stays in the
-// first cache for all of them, while their scores (8 x 7 KiB for 197 keys) wait in the second.
+// The scores of a tile (9 x 197 floats: 7 KiB) never leave the first cache, the panels of a head
+// the second, where each worker has its own.
 #ifndef VITRAIL_OPS_ATTENTION_TILES_HPP
 #define VITRAIL_OPS_ATTENTION_TILES_HPP
 
@@ -54,57 +54,46 @@ class TiledAttention {
     Tk_ = in.keys();
     tiles_ = (Tq_ + kernels.tile_rows - 1) / kernels.tile_rows;
     rows_ = Tq_ / std::max(tiles_, Index{1});
-    score_tile_ = kernels.tile_rows * to_block(Tk_);
-    query_tile_ = kernels.tile_rows * to_block(hd_);
     key_panels_ = PanelSplit(kernels, Tk_);
     value_panels_ = PanelSplit(kernels, hd_);
   }
 
   void run(const Context& context) {
-    const Index heads = in_.batch * in_.heads;
-    if (heads * tiles_ == 0 || hd_ == 0) return;
-    const Index threads = WorkRanges::workers_for(context.executor, heads * tiles_);
-    const Index together = std::clamp(most_scores / score_tile_, Index{1}, most_together);
-    const Index groups =
-        WorkRanges::groups_for((tiles_ + together - 1) / together, tiles_, heads, threads);
-    const Index units = heads * groups;
-    const Index workers = std::min(threads, units);
+    const Index units = in_.batch * in_.heads * tiles_;
+    if (units == 0 || hd_ == 0) return;
+    const Index workers = WorkRanges::workers_for(context.executor, units);
     const Workspace::Scope scope(context.workspace);
     const auto each = [&](Index count) { return context.workspace.matrix<float>(workers, count); };
+    const Index rows = kernels_.tile_rows;
     const MatrixView<float> keys = each(hd_ * key_panels_.total);
     const MatrixView<float> values = each(Tk_ * value_panels_.total);
-    const MatrixView<float> queries = each(together * query_tile_);
-    const MatrixView<float> scores = each(together * score_tile_);
-    const MatrixView<float> sums =
-        each(kernels_.tile_rows * kernels_.vector * kernels_.panel_vectors);
+    const MatrixView<float> queries = each(rows * to_block(hd_));
+    const MatrixView<float> scores = each(rows * to_block(Tk_));
+    const MatrixView<float> sums = each(rows * kernels_.vector * kernels_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
       const Scratch scratch{&keys(worker, 0), &values(worker, 0), &queries(worker, 0),
                             &scores(worker, 0), &sums(worker, 0)};
       Index packed = -1;
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
-        const Index head = unit / groups;
-        const Index group = unit % groups;
+        const Index head = unit / tiles_;
         if (head != packed) pack_head(head, scratch);
         packed = head;
-        run_tiles(head, group * tiles_ / groups, (group + 1) * tiles_ / groups, scratch);
+        run_tile(head, unit % tiles_, scratch);
       }
     });
   }
 
  private:
-  static constexpr Index most_together = 8;                    // tiles
-  static constexpr Index most_scores = Index{128} << 10 >> 2;  // floats of the tiles together
-
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
 
   /// What one worker needs.
   struct Scratch {
     float* keys;     // (hd, Tk padded to vectors), panel by panel
     float* values;   // (Tk, hd padded to vectors), panel by panel
-    float* queries;  // tiles of (hd), in blocks
-    float* scores;   // tiles of (Tk), in blocks
-    float* sums;     // one tile
+    float* queries;  // a tile of (hd), in blocks
+    float* scores;   // a tile of (Tk), in blocks
+    float* sums;     // a tile of one panel
   };
 
   /// Brings the keys and values of head `head` (counted over the batch) into panels.
@@ -139,24 +128,13 @@ class TiledAttention {
             padded_tile_rows(rows, kernels_.tile_rows)};
   }
 
-  /// One head: tiles `first` to `last`, step by step.
-  void run_tiles(Index head, Index first, Index last, const Scratch& scratch) const {
-    for (Index tile = first; tile < last; ++tile)
-      pack_queries(head, tile_at(tile), scratch.queries + (tile - first) * query_tile_);
-    for (Index p = 0; p < key_panels_.count; ++p) {
-      for (Index tile = first; tile < last; ++tile)
-        score(tile_at(tile), p, scratch.queries + (tile - first) * query_tile_, scratch,
-              scratch.scores + (tile - first) * score_tile_);
-    }
-    float inverse[most_together][most_tile_rows];
-    for (Index tile = first; tile < last; ++tile)
-      soften(head, tile_at(tile), scratch.scores + (tile - first) * score_tile_,
-             inverse[tile - first]);
-    for (Index p = 0; p < value_panels_.count; ++p) {
-      for (Index tile = first; tile < last; ++tile)
-        weigh(head, tile, tile + last - first, p, scratch.scores + (tile - first) * score_tile_,
-              inverse[tile - first], scratch);
-    }
+  void run_tile(Index head, Index index, const Scratch& scratch) const {
+    const Tile tile = tile_at(index);
+    pack_queries(head, tile, scratch.queries);
+    for (Index p = 0; p < key_panels_.count; ++p) score(tile, p, scratch);
+    float inverse[most_tile_rows];
+    soften(head, tile, scratch.scores, inverse);
+    for (Index p = 0; p < value_panels_.count; ++p) weigh(head, index, p, inverse, scratch);
   }
 
   void pack_queries(Index head, const Tile& tile, float* queries) const {
@@ -169,15 +147,14 @@ class TiledAttention {
   }
 
   /// One tile's scores with panel `p` of the keys.
-  void score(const Tile& tile, Index p, const float* queries, const Scratch& scratch,
-             float* scores) const {
+  void score(const Tile& tile, Index p, const Scratch& scratch) const {
     const Index key = key_panels_.begin(p);
     const Index width = key_panels_.width(p);
     TileArguments arguments{};
-    arguments.left = reinterpret_cast<const std::byte*>(queries);
+    arguments.left = reinterpret_cast<const std::byte*>(scratch.queries);
     arguments.right = reinterpret_cast<const std::byte*>(scratch.keys + key * hd_);
     arguments.steps = hd_;
-    arguments.sums = reinterpret_cast<std::byte*>(scores + key / 16 * tile.block());
+    arguments.sums = reinterpret_cast<std::byte*>(scratch.scores + key / 16 * tile.block());
     arguments.row_bytes = 64;
     // One vector is a whole block, or half of one (and the panel then is one block).
     arguments.vector_bytes = kernels_.vector == 16 ? tile.block() * 4 : kernels_.vector * 4;
@@ -199,25 +176,24 @@ class TiledAttention {
     for (Index r = 0; r < tile.rows; ++r) inverse[r] = 1.0F / inverse[r];
   }
 
-  /// One tile of weights times panel `p` of the values. The queries of tile `next`, if it exists,
-  /// are fetched meanwhile.
-  void weigh(Index head, Index index, Index next, Index p, const float* weights,
-             const float* inverse, const Scratch& scratch) const {
+  /// One tile of weights times panel `p` of the values. The next tile's queries are fetched
+  /// meanwhile.
+  void weigh(Index head, Index index, Index p, const float* inverse, const Scratch& scratch) const {
     const Tile tile = tile_at(index);
     const Index d = value_panels_.begin(p);
     const Index width = value_panels_.width(p);
     const Index row = head / in_.heads * Tq_;
     const Index column = head % in_.heads * hd_ + d;
     TileArguments arguments{};
-    arguments.left = reinterpret_cast<const std::byte*>(weights);
+    arguments.left = reinterpret_cast<const std::byte*>(scratch.scores);
     arguments.right = reinterpret_cast<const std::byte*>(scratch.values + d * Tk_);
     arguments.steps = Tk_;
     arguments.sums = reinterpret_cast<std::byte*>(scratch.sums);
     arguments.row_bytes = width * 4;
     arguments.vector_bytes = kernels_.vector * 4;
     arguments.first = true;
-    if (next < tiles_) {
-      const Tile ahead = tile_at(next);
+    if (index + 1 < tiles_) {
+      const Tile ahead = tile_at(index + 1);
       arguments.near = reinterpret_cast<const std::byte*>(&in_.q(row + ahead.begin, column));
       arguments.near_stride = in_.q.stride(0) * Index{sizeof(float)};
       arguments.near_rows = ahead.rows;
@@ -234,10 +210,8 @@ class TiledAttention {
   Index hd_ = 0;
   Index Tq_ = 0;
   Index Tk_ = 0;
-  Index tiles_ = 0;       // of queries per head
-  Index rows_ = 0;        // of the smaller tiles
-  Index score_tile_ = 0;  // floats of one tile's scores
-  Index query_tile_ = 0;  // floats of one tile's queries
+  Index tiles_ = 0;  // of queries per head
+  Index rows_ = 0;   // of the smaller tiles
   PanelSplit key_panels_;
   PanelSplit value_panels_;
 };

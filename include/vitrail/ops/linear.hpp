@@ -82,6 +82,18 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
   });
 }
 
+[[nodiscard]] inline Product product_of(const PackedMatrix<float>& weight,
+                                        const Epilogue<float>& epilogue) {
+  const Finish finish = {.bias = epilogue.bias,
+                         .scale = epilogue.scale,
+                         .residual = epilogue.residual.data(),
+                         .residual_stride = epilogue.residual.stride(0),
+                         .column_scale = weight.panels().column_scale(),
+                         .column_sum = weight.panels().column_sum(),
+                         .rows = nullptr};
+  return {weight.panels(), finish, epilogue.activation};
+}
+
 template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
@@ -92,15 +104,8 @@ void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMa
     if (weight.has_panels()) {
       NormArguments arguments{};
       if (norm != nullptr) arguments = norm_arguments(*norm);
-      const Finish finish = {.bias = epilogue.bias,
-                             .scale = epilogue.scale,
-                             .residual = epilogue.residual.data(),
-                             .residual_stride = epilogue.residual.stride(0),
-                             .column_scale = weight.panels().column_scale(),
-                             .column_sum = weight.panels().column_sum(),
-                             .rows = nullptr};
-      packed_product(x, norm == nullptr ? nullptr : &arguments, weight.panels(), finish,
-                     epilogue.activation, y, context);
+      packed_product(x, norm == nullptr ? nullptr : &arguments, product_of(weight, epilogue),
+                     nullptr, y, context);
       return;
     }
   }
@@ -127,6 +132,32 @@ template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>& norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
   detail::linear<T>(x, &norm, weight, epilogue, y, context);
+}
+
+/// y (M, N') = epilogue'(epilogue(norm(x (M, K)) W (N, K)^T) W' (N', N)^T), the MLP of a block;
+/// `norm` may be null. In f32 what is between is written where the second product reads it, once.
+template <Scalar T>
+void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
+                  const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
+                  const PackedMatrix<T>& then_weight, const Epilogue<T>& then_epilogue,
+                  MatrixView<T> y, const Context& context) {
+  VITRAIL_ASSERT(then_weight.inputs() == weight.outputs() && x.extent(0) == y.extent(0),
+                 "feed_forward: extents do not fit");
+  if constexpr (std::same_as<T, float>) {
+    if (weight.has_panels() && weight.precision() == Precision::f32 &&
+        then_weight.precision() == Precision::f32 && weight.outputs() % 16 == 0) {
+      detail::NormArguments arguments{};
+      if (norm != nullptr) arguments = detail::norm_arguments(*norm);
+      const detail::Product then = detail::product_of(then_weight, then_epilogue);
+      detail::packed_product(x, norm == nullptr ? nullptr : &arguments,
+                             detail::product_of(weight, epilogue), &then, y, context);
+      return;
+    }
+  }
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> between = context.workspace.template matrix<T>(x.extent(0), weight.outputs());
+  detail::linear<T>(x, norm, weight, epilogue, between, context);
+  detail::linear<T>(between, nullptr, then_weight, then_epilogue, y, context);
 }
 
 VITRAIL_END_NAMESPACE

@@ -131,10 +131,25 @@ struct Fetch {
   }
 };
 
+/// Where finished tiles go: to the rows of a matrix, or packed, as the next product's left side.
+struct Destination {
+  float* data;
+  Index row_stride;   // of the matrix
+  Index tile_stride;  // floats of a packed tile; 0: a matrix
+};
+
+/// A product but for its left side.
+struct Product {
+  const Panels& weight;
+  Finish finish;
+  Activation activation;
+};
+
 /// One panel against one group of tiles.
-inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
-                     const LeftSide& left, const Finish& whole, Activation activation,
-                     MatrixView<float> y, float* sums) {
+inline void run_unit(const Product& of, const ProductPlan& plan, Index unit, const LeftSide& left,
+                     const Destination& y, float* sums) {
+  const Panels& weight = of.weight;
+  const Finish& whole = of.finish;
   const Kernels& kernels = weight.kernels();
   const ProductKernels& product = weight.product();
   const Index panel = unit % weight.count();
@@ -160,17 +175,19 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
       const Index rows = plan.tile_rows(tile);
       float* at = sums;
       if (plan.pieces > 1) at += (tile - first_tile) * kernels.tile_rows * weight.width();
-      float* const to = y.data() + begin * y.stride(0) + column;
+      const bool packed = y.tile_stride > 0;
+      const Index padded = padded_tile_rows(rows, kernels.tile_rows);
+      float* const to = packed ? y.data + tile * y.tile_stride + column * padded
+                               : y.data + begin * y.row_stride + column;
       const float* const residual = whole.residual == nullptr
                                         ? nullptr
                                         : whole.residual + begin * whole.residual_stride + column;
       // The lines that the end of the product touches are fetched while it still runs: of the
       // residual if there is one, which is y itself as a rule.
       const float* const near = residual == nullptr ? to : residual;
-      const Index near_stride = residual == nullptr ? y.stride(0) : whole.residual_stride;
+      const Index near_stride = residual == nullptr ? y.row_stride : whole.residual_stride;
       product.tile[weight.vectors(panel)][rows]({
-          .left = left.tiles + tile * plan.tile_bytes +
-                  first_block * padded_tile_rows(rows, kernels.tile_rows) * 64,
+          .left = left.tiles + tile * plan.tile_bytes + first_block * padded * 64,
           .right = slab.begin,
           .steps = slab.rows,
           .sums = reinterpret_cast<std::byte*>(at),
@@ -181,7 +198,7 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
           .ahead_lines_per_block = ahead.lines_per_block,
           .near = reinterpret_cast<const std::byte*>(near),
           .near_stride = near_stride * Index{sizeof(float)},
-          .near_rows = last ? rows : 0,
+          .near_rows = last && !packed ? rows : 0,
           .near_rows_per_block = blocks >= kernels.tile_rows ? 1 : 4,
       });
       ahead.advance(blocks);
@@ -199,37 +216,64 @@ inline void run_unit(const Panels& weight, const ProductPlan& plan, Index unit,
           .rows =
               whole.column_scale == nullptr ? nullptr : left.quantised + tile * kernels.tile_rows,
       };
-      kernels.finish(activation, at, slab.row_bytes / 4, rows, columns, finish, to, y.stride(0));
+      // Rows that pad a tile are written too where the next product reads them.
+      kernels.finish(of.activation, at, slab.row_bytes / 4, packed ? padded : rows, columns, finish,
+                     to, packed ? 16 : y.row_stride, packed ? padded * 16 : 16);
     }
   }
 }
 
-/// y = epilogue(norm(x) W^T); `norm` may be null.
-inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
-                           const Panels& weight, const Finish& finish, Activation activation,
-                           MatrixView<float> y, const Context& context) {
-  const Index M = x.extent(0);
-  if (M == 0 || weight.outputs() == 0) return;
-  const Index threads = std::max(1, context.executor.concurrency());
-  const ProductPlan plan = plan_product(weight, M, std::min(threads, WorkRanges::most_workers));
-  const Index units = plan.groups * weight.count();
-  const Index workers = WorkRanges::workers_for(context.executor, std::max(units, plan.tiles));
+/// The workspace's memory for the left side of a product.
+inline LeftSide take_left(const Panels& weight, const ProductPlan& plan, Workspace& workspace) {
+  LeftSide left{};
+  left.tiles =
+      reinterpret_cast<std::byte*>(workspace.take<std::uint8_t>(plan.tiles * plan.tile_bytes));
+  left.quantised = reinterpret_cast<Quantised*>(workspace.take<std::int32_t>(
+      plan.tiles * weight.kernels().tile_rows * Index{sizeof(Quantised) / 4}));
+  return left;
+}
+
+/// Floats that one worker keeps of unfinished tiles.
+inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
   const Index group_tiles = (plan.tiles + plan.groups - 1) / plan.groups;
-  const Index sums_count =
-      (plan.pieces > 1 ? group_tiles : 1) * weight.kernels().tile_rows * weight.width();
+  return (plan.pieces > 1 ? group_tiles : 1) * weight.kernels().tile_rows * weight.width();
+}
+
+/// y = epilogue(norm(x) W^T), and with `then` epilogue'(epilogue(norm(x) W^T) W'^T); `norm` and
+/// `then` may be null. With `then` both are f32, and W has a multiple of 16 outputs.
+inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
+                           const Product& first, const Product* then, MatrixView<float> y,
+                           const Context& context) {
+  const Index M = x.extent(0);
+  if (M == 0 || y.extent(1) == 0) return;
+  const Index threads =
+      std::min<Index>(WorkRanges::most_workers, std::max(1, context.executor.concurrency()));
+  const Panels& weight = first.weight;
+  const Panels& last_weight = then == nullptr ? weight : then->weight;
+  const ProductPlan plan = plan_product(weight, M, threads);
+  const ProductPlan last_plan = plan_product(last_weight, M, threads);
+  const Index units = plan.groups * weight.count();
+  const Index last_units = last_plan.groups * last_weight.count();
+  const Index workers =
+      WorkRanges::workers_for(context.executor, std::max({units, last_units, plan.tiles}));
 
   const Workspace::Scope scope(context.workspace);
-  LeftSide left{};
-  left.tiles = reinterpret_cast<std::byte*>(
-      context.workspace.take<std::uint8_t>(plan.tiles * plan.tile_bytes));
-  left.quantised = reinterpret_cast<Quantised*>(context.workspace.take<std::int32_t>(
-      plan.tiles * weight.kernels().tile_rows * Index{sizeof(Quantised) / 4}));
-  const MatrixView<float> sums = context.workspace.matrix<float>(workers, sums_count);
+  const LeftSide left = take_left(weight, plan, context.workspace);
+  const Destination matrix{y.data(), y.stride(0), 0};
+  LeftSide between{};
+  Destination to = matrix;
+  if (then != nullptr) {
+    between = take_left(last_weight, last_plan, context.workspace);
+    to = {reinterpret_cast<float*>(between.tiles), 0, last_plan.tile_bytes / 4};
+  }
+  const MatrixView<float> sums = context.workspace.matrix<float>(
+      workers, std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
   const MatrixView<float> normalised =
       context.workspace.matrix<float>(workers, norm == nullptr ? 1 : x.extent(1));
 
   WorkRanges packing(plan.tiles, workers);
   WorkRanges multiplying(units, workers);
+  WorkRanges again(last_units, workers);
   context.executor.parallel_for(workers, [&](Index worker) {
     for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
       pack_tile(weight, plan, x, norm, t, left, &normalised(worker, 0));
@@ -237,7 +281,13 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
     }
     packing.wait_for_all();
     for (Index u = multiplying.next(worker); u >= 0; u = multiplying.next(worker)) {
-      run_unit(weight, plan, u, left, finish, activation, y, &sums(worker, 0));
+      run_unit(first, plan, u, left, to, &sums(worker, 0));
+      multiplying.mark_done();
+    }
+    if (then == nullptr) return;
+    multiplying.wait_for_all();
+    for (Index u = again.next(worker); u >= 0; u = again.next(worker)) {
+      run_unit(*then, last_plan, u, between, matrix, &sums(worker, 0));
     }
   });
 }

@@ -109,9 +109,10 @@ struct Kernels {
   Index tile_rows;      // most rows of a tile
   Index panel_vectors;  // most vectors of a panel
   ProductKernels f32, bf16, int8;
-  /// Tile of sums (rows, columns; int8: of integers) to y.
+  /// Tile of sums (rows, columns; int8: of integers) to y[r * y_stride + c / 16 * y_block + c %
+  /// 16]; y_block = 16 is a plain row.
   void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
-                 Index columns, const Finish& finish, float* y, Index y_stride);
+                 Index columns, const Finish& finish, float* y, Index y_stride, Index y_block);
   /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
                     Quantised* quantised);

@@ -3,6 +3,9 @@
 // kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
+/// The place of element i in a row stored in blocks of 16.
+VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * block + (i & 15); }
+
 /// Column by column of vectors, so that what belongs to a column is loaded once per tile.
 ///
 /// int8 sums first become what they stand for. The weights were multiplied as w + weight_offset
@@ -10,8 +13,8 @@
 /// sum(w).
 template <Activation kind>
 VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
-                                     Index columns, const Finish& finish, float* y,
-                                     Index y_stride) {
+                                     Index columns, const Finish& finish, float* y, Index y_stride,
+                                     Index y_block) {
   const Finish f = finish;  // a copy: no store through y can change it
   const bool integers = f.rows != nullptr;
   const bool scaled = f.scale != nullptr;
@@ -24,7 +27,7 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
     const Floats column_sum = integers ? load_first(f.column_sum + i, left) : none;
     const float* from = sums + i;
     const float* residual = f.residual == nullptr ? nullptr : f.residual + i;
-    float* to = y + i;
+    float* to = y + in_blocks(i, y_block);
     for (Index r = 0; r < rows; ++r) {
       Floats value;
       if (integers) {
@@ -50,11 +53,11 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
 
 VITRAIL_KERNEL static void finish_tile(Activation activation, const float* sums, Index sums_stride,
                                        Index rows, Index columns, const Finish& f, float* y,
-                                       Index y_stride) {
+                                       Index y_stride, Index y_block) {
   switch (activation) {
 #define VITRAIL_FINISH(kind) \
   case Activation::kind:     \
-    return finish_as<Activation::kind>(sums, sums_stride, rows, columns, f, y, y_stride)
+    return finish_as<Activation::kind>(sums, sums_stride, rows, columns, f, y, y_stride, y_block)
     VITRAIL_FINISH(none);
     VITRAIL_FINISH(gelu_erf);
     VITRAIL_FINISH(gelu_tanh);
@@ -71,11 +74,8 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
                                         Index n, float* y) {
   Finish finish{};
   finish.scale = gate;
-  finish_tile(activation, x, n, 1, n, finish, y, n);
+  finish_tile(activation, x, n, 1, n, finish, y, n, 16);
 }
-
-/// The place of element i in a row stored in blocks of 16.
-VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * block + (i & 15); }
 
 VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArguments& norm, float* y,
                                      Index block) {
