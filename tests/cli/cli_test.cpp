@@ -364,6 +364,19 @@ TEST(Errors, SayWhenThereIsNoPermission) {
   fs::permissions(scratch / "closed", fs::perms::owner_all);
 }
 
+TEST(Environment, ForcesTheInstructionSet) {
+  const std::string command = "classify --json --top 1 " + model + "/pictures/bag.png";
+  expect_error(command, {"VITRAIL_CPU", "unknown instruction set \"avx513\"", "generic avx2"},
+               "VITRAIL_CPU=avx513 ");
+  const auto label = [&](const std::string& before) {
+    const Outcome outcome = vitrail_program(command, before);
+    EXPECT_EQ(outcome.code, 0) << outcome.error;
+    return outcome.code == 0 ? Json::parse(outcome.out).at("predictions").at(0).at("label")
+                             : Json();
+  };
+  EXPECT_EQ(label("VITRAIL_CPU=generic "), label("VITRAIL_CPU= "));
+}
+
 TEST(CommandLine, ABadFlagExitsWithTwo) {
   for (const char* wrong :
        {"", "classify", "classify x.png --precision f8", "classify x.png --nonsense", "paint x.png",
