@@ -125,6 +125,25 @@ TEST(Recognition, HeadsThatTensorsShowNeedNoFlag) {
   }
 }
 
+TEST(Recognition, ACLIPTowerWithoutANameMayHaveEitherActivation) {
+  const Preset& preset = detail::timm_preset("vit_base_patch32_clip_224", "");
+  try {
+    (void)detail::timm_preset_by_shape(make_config(preset, preset.name), "bare");
+    FAIL() << "took one of two";
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("vit_base_patch32_clip_224"), std::string::npos) << message;
+    EXPECT_NE(message.find("vit_base_patch32_clip_quickgelu_224"), std::string::npos) << message;
+  }
+}
+
+TEST(Recognition, Dinov3IsKnownByItsShapesThoughTheyDoNotShowAPictures) {
+  const Preset& preset = detail::timm_preset("vit_small_patch16_dinov3", "");
+  ViTConfig config = make_config(preset, preset.name);
+  config.image_height = config.image_width = 224;
+  EXPECT_EQ(detail::timm_preset_by_shape(config, "bare").name, preset.name);
+}
+
 TEST(Recognition, Dinov3sPeriodsTellItsHeads) {
   const Checkpoint checkpoint = open_checkpoint(bare("fb_dinov3").string(), {});
   EXPECT_EQ(checkpoint.publisher, "Meta");

@@ -61,13 +61,14 @@ inline void set_image_size(const Json& value, std::string_view key, std::string_
 
 namespace detail {
 
-/// Whether two configurations have the same tensors and the same picture.
+/// Whether two configurations have the same tensors and, where these show it, the same picture.
 [[nodiscard]] inline bool same_shape(const ViTConfig& a, const ViTConfig& b) {
+  const bool computed = a.positions == PositionCoverage::none && !a.relative_positions;
   return a.embed_dim == b.embed_dim && a.depth == b.depth && a.patch_height == b.patch_height &&
          a.patch_width == b.patch_width && a.mlp_hidden == b.mlp_hidden &&
          a.class_token == b.class_token && a.distillation_token == b.distillation_token &&
          a.register_tokens == b.register_tokens && a.positions == b.positions &&
-         a.image_height == b.image_height && a.image_width == b.image_width &&
+         (computed || (a.image_height == b.image_height && a.image_width == b.image_width)) &&
          a.pre_norm == b.pre_norm && a.qkv_bias == b.qkv_bias && a.qk_norm == b.qk_norm &&
          a.layer_scale == b.layer_scale && a.norm == b.norm && a.gated_mlp == b.gated_mlp &&
          a.attn_norm == b.attn_norm && a.mlp_norm == b.mlp_norm && a.fc_norm == b.fc_norm &&

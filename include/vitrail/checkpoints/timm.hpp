@@ -94,15 +94,28 @@ namespace detail {
   return *preset;
 }
 
+/// CLIP towers that are published with QuickGELU too, which tensors do not show.
+inline constexpr std::string_view published_quickgelu[] = {
+    "vit_base_patch16_clip_224",  "vit_base_patch32_clip_224", "vit_large_patch14_clip_224",
+    "vit_large_patch14_clip_336", "vit_huge_patch14_clip_224", "vit_huge_patch14_clip_378"};
+
 /// The one preset that a bare file's tensors fit. Throws Error that names the flag which settles it
 /// otherwise.
 [[nodiscard]] inline const Preset& timm_preset_by_shape(const ViTConfig& c,
                                                         const std::string& path) {
   const std::vector<const Preset*> fitting = presets_that_fit(c);
-  if (fitting.size() == 1) return *fitting.front();
   std::string names;
-  for (const Preset* preset : fitting)
-    names += (names.empty() ? "" : ", ") + std::string(preset->name);
+  bool quick_twin = false;
+  for (const Preset* preset : fitting) {
+    std::string name(preset->name);
+    names += (names.empty() ? "" : ", ") + name;
+    for (const std::string_view twin : published_quickgelu) {
+      if (name != twin) continue;
+      names += ", " + name.insert(name.find("clip_") + 5, "quickgelu_");
+      quick_twin = true;
+    }
+  }
+  if (fitting.size() == 1 && !quick_twin) return *fitting.front();
   if (fitting.empty()) {
     fail(path, "D = ", c.embed_dim, ", L = ", c.depth, ", P = ", c.patch_height,
          " fits no published architecture and no config.json is beside it; ",
@@ -389,7 +402,9 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     settle_preprocess(file, &file->json, checkpoint);
   if (!checkpoint.preprocess && !architecture.empty()) {
     checkpoint.preprocess = detail::timm_preprocess(architecture);
-    checkpoint.because.set("preprocess", join("timm's table for ", architecture));
+    checkpoint.because.set("preprocess", join(checkpoint.preprocess ? "timm's table for "
+                                                                    : "timm's table has none for ",
+                                              architecture));
   }
   settle_labels(detail::timm_labels(file), file ? file->path : "", checkpoint);
   return checkpoint;
