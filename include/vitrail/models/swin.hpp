@@ -199,14 +199,19 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
   Grid nominal = map;
   MatrixView<T> x = workspace.matrix<T>(B * map.count(), C);
   patch_embed_(pixels, x, context);
-  const auto record = [&](std::string_view name) {
-    if (trace != nullptr) trace->record(name, x, {B, map.height, map.width, C});
+  // A stage, or its i-th, or the b-th of that.
+  const auto record = [&](const char* stage, Index i = -1, Index b = -1) {
+    if (trace == nullptr) return;
+    std::string name = stage;
+    if (i >= 0) name = join(name, ".", i);
+    if (b >= 0) name = join(name, ".", b);
+    trace->record(name, x, {B, map.height, map.width, C});
   };
   record("patch_embed");
-  record("hidden_states.0");
+  record("hidden_states", 0);
   if (trace != nullptr) record_tables(map, workspace, *trace);
   for (std::size_t i = 0; i < stages_.size(); ++i) {
-    const std::string number = std::to_string(i);
+    const auto index = static_cast<Index>(i);
     if (i > 0) {
       const Grid half{(map.height + 1) / 2, (map.width + 1) / 2};
       const MatrixView<T> merged = workspace.matrix<T>(B * half.count(), 2 * C);
@@ -215,16 +220,16 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
       map = half;
       nominal = {nominal.height / 2, nominal.width / 2};
       C *= 2;
-      record(join("merged_output.", i - 1));
+      record("merged_output", index - 1);
     }
     const std::vector<SwinBlock<T>>& blocks = stages_[i].blocks;
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       context.check_stop();
       blocks[b](x, B, partition_for(map, swin_.sides_alone ? nominal : map, b % 2 == 1), context);
-      record(join("block_output.", number, ".", b));
+      record("block_output", index, static_cast<Index>(b));
     }
-    record(join("stage_output.", number));
-    if (i + 1 == stages_.size()) record(join("merged_output.", number));
+    record("stage_output", index);
+    if (i + 1 == stages_.size()) record("merged_output", index);
   }
   if (!norm_.empty()) norm_(x, x, context);
   record("forward_features");
