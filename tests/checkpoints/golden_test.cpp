@@ -27,7 +27,7 @@ std::vector<std::string> golden_folders() {
   return folders;
 }
 
-class Golden : public testing::TestWithParam<std::string> {};
+class Golden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, AgreesWithTheReferenceAtEveryResolution) {
   ThreadPool executor(2);
@@ -62,7 +62,7 @@ TEST_P(Golden, GivesTheSameBitsForAnyThreadsAndBatchAndAllocatesNothingOnceWarm)
   const auto model = load_model<float>(open_checkpoint(folder, {}), {});
   const std::string input = detail::files_named(folder, "input").front().string();
   const auto picture = open_tensor_file(input).at("pixel_values").to<float, 4>();
-  const auto [B, C, H, W] = picture.extents();
+  const auto [B, C, H, W] = picture.view().extents();
   Tensor<float, 4> batch({3, C, H, W});
   for (Index b = 0; b < 3; ++b) {
     for (Index i = 0; i < C * H * W; ++i)
@@ -87,7 +87,7 @@ TEST_P(Golden, GivesTheSameBitsForAnyThreadsAndBatchAndAllocatesNothingOnceWarm)
   EXPECT_EQ(vitrail::testing::allocations, before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, Golden, testing::ValuesIn(golden_folders()),
+INSTANTIATE_TEST_SUITE_P(Folders, Golden, ::testing::ValuesIn(golden_folders()),
                          [](const auto& instance) { return instance.param; });
 
 /// The largest difference between a stage in float and in double, relative to max(1, largest
