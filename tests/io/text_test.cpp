@@ -12,8 +12,9 @@ TEST(Text, MakesHostileNamesFitForOneLine) {
 }
 
 TEST(Text, AnErrorIsOneLineWhateverAPathHolds) {
-  EXPECT_EQ(testing::error_of([] { fail("a\nb\x1b[31m.png", "is no '", "\t\x7f", "' file"); }),
-            "a?b?[31m.png: is no '??' file");
+  EXPECT_EQ(
+      vitrail::testing::error_of([] { fail("a\nb\x1b[31m.png", "is no '", "\tb\x7f", "' file"); }),
+      "a?b?[31m.png: is no '?b?' file");
 }
 
 TEST(Text, MeasuresEditDistanceUpToItsLimit) {

@@ -68,7 +68,7 @@ class SplitOutProjections : public RewrittenTensors {
     const auto row = static_cast<std::size_t>(view.shape[1]) * size;
     const auto rows = static_cast<std::size_t>(view.shape[0]);
     const std::span<std::byte> bytes = keep(AlignedBytes(rows * part));
-    for (std::size_t n = 0; n < rows; ++n) {
+    for (std::size_t n = 0; n < rows && part != 0; ++n) {
       std::memcpy(bytes.data() + n * part,
                   view.bytes.data() + n * row + static_cast<std::size_t>(begin) * size, part);
     }

@@ -26,6 +26,7 @@ namespace detail {
   const AnyView from = stage.view();
   const std::size_t row = static_cast<std::size_t>(D) * size_of(stage.dtype());
   const auto count = static_cast<std::size_t>(end - begin);
+  if (part.bytes().empty()) return part;
   for (Index b = 0; b < B; ++b) {
     std::memcpy(part.bytes().data() + static_cast<std::size_t>(b) * count * row,
                 from.bytes.data() + static_cast<std::size_t>(b * tokens + begin) * row,

@@ -30,7 +30,7 @@ struct Limits {
   std::uint64_t max_expansion = 1100;
   /// Nested arrays and objects in JSON; nested containers in a pickle.
   std::uint64_t max_depth = 100;
-  /// Objects in a pickle: a tensor takes about fifteen.
+  /// Objects in a pickle, and what refers to them: a tensor takes about thirty.
   std::uint64_t max_pickle_values = 4'000'000;
   /// Check the checksums of zip archives (npz and PyTorch files): costs one pass over the file.
   bool check_crc = true;

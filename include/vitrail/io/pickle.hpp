@@ -98,9 +98,13 @@ class Pickle {
     return rest.substr(0, end);
   }
 
-  PickleValue& push(Kind kind) {
-    if (values_.size() >= limits_.max_pickle_values)
+  /// Counts an object, or a place that refers to one: none is free.
+  void count() {
+    if (++counted_ > limits_.max_pickle_values)
       bad(join("more than ", limits_.max_pickle_values, " objects"));
+  }
+  PickleValue& push(Kind kind) {
+    count();
     values_.emplace_back().kind = kind;
     stack_.push_back(&values_.back());
     return values_.back();
@@ -154,8 +158,12 @@ class Pickle {
     if (pairs && items.size() % 2 != 0) bad("a key without a value");
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
-  void remember(std::uint32_t index) { memo_[index] = &top(); }
+  void remember(std::uint32_t index) {
+    count();
+    memo_[index] = &top();
+  }
   void recall(std::uint32_t index) {
+    count();
     const auto found = memo_.find(index);
     if (found == memo_.end()) bad("recalls an object that was never stored");
     stack_.push_back(found->second);
@@ -166,6 +174,7 @@ class Pickle {
   const Allowed& allowed_;
   const Limits& limits_;
   std::size_t at_ = 0;
+  std::uint64_t counted_ = 0;
   std::deque<PickleValue> values_;
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;
@@ -255,8 +264,14 @@ inline bool Pickle::step(unsigned opcode) {
     case 'h': recall(number<std::uint8_t>()); break;
     case 'j': recall(number<std::uint32_t>()); break;
     case '0': pop(); break;
-    case '2': stack_.push_back(&top()); break;
-    case '(': marks_.push_back(stack_.size()); break;
+    case '2':
+      count();
+      stack_.push_back(&top());
+      break;
+    case '(':
+      count();
+      marks_.push_back(stack_.size());
+      break;
     case '1': pop_to_mark(); break;
     default: return false;
   }
