@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vitrail/macros.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -22,37 +23,41 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
-/// A piece of a message: text, or an integer to be written out.
+/// A piece of a message: text, or an integer to be written out. Two words wide, so that building
+/// one costs a check little code.
 class MessagePart {
  public:
-  MessagePart(std::string_view text) : text_(text) {}    // NOLINT(google-explicit-constructor)
-  MessagePart(const char* text) : text_(text) {}         // NOLINT(google-explicit-constructor)
-  MessagePart(const std::string& text) : text_(text) {}  // NOLINT(google-explicit-constructor)
+  MessagePart(std::string_view text)  // NOLINT(google-explicit-constructor)
+      : text_(text.data()), size_(text.size()) {}
+  MessagePart(const char* text)  // NOLINT(google-explicit-constructor)
+      : MessagePart(std::string_view(text)) {}
+  MessagePart(const std::string& text)  // NOLINT(google-explicit-constructor)
+      : MessagePart(std::string_view(text)) {}
   MessagePart(char) = delete;  // write "x" for 'x': a char would be shown as its number
-  template <std::signed_integral I>
-  MessagePart(I number)
-      : magnitude_(number < 0 ? 0ULL - static_cast<unsigned long long>(number)
-                              : static_cast<unsigned long long>(number)),
-        is_number_(true),
-        is_negative_(number < 0) {}  // NOLINT(google-explicit-constructor)
-  template <std::unsigned_integral I>
-  MessagePart(I number)
-      : magnitude_(number), is_number_(true) {}  // NOLINT(google-explicit-constructor)
+  template <std::integral I>
+  MessagePart(I number)  // NOLINT(google-explicit-constructor)
+      : number_(static_cast<unsigned long long>(number)),
+        size_(std::is_signed_v<I> ? signed_number : unsigned_number) {}
 
   void append_to(std::string& message) const {
-    if (is_negative_) message += '-';
-    if (is_number_) {
-      message += std::to_string(magnitude_);
+    if (size_ == signed_number) {
+      message += std::to_string(static_cast<long long>(number_));
+    } else if (size_ == unsigned_number) {
+      message += std::to_string(number_);
     } else {
-      message += text_;
+      message.append(text_, size_);
     }
   }
 
  private:
-  std::string_view text_;
-  unsigned long long magnitude_ = 0;
-  bool is_number_ = false;
-  bool is_negative_ = false;
+  static constexpr std::size_t signed_number = std::string_view::npos;
+  static constexpr std::size_t unsigned_number = signed_number - 1;
+
+  union {
+    const char* text_;
+    unsigned long long number_;
+  };
+  std::size_t size_;  // of the text, or one of the two above
 };
 
 VITRAIL_NOINLINE inline std::string join_parts(std::initializer_list<MessagePart> parts) {

@@ -63,6 +63,18 @@ TEST(Load, AConfigThatIsALinkToNowhereIsMissing) {
             std::string::npos);
 }
 
+TEST(Load, RefusesAnEpsThatIsNone) {
+  const Folder folder;
+  fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/model.safetensors", folder / "model.safetensors");
+  Json config = read_json(VITRAIL_GOLDEN_DIR "/hf_vit/config.json");
+  for (const double eps : {-1.0, 1e308}) {
+    config["layer_norm_eps"] = eps;
+    std::ofstream(folder / "config.json") << config.dump();
+    EXPECT_NE(error_of([&] { (void)load(folder.path()); }).find("eps is beyond 0 to 1"),
+              std::string::npos);
+  }
+}
+
 TEST(Load, NamesASurplusTensorUnlessLenient) {
   const Folder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/timm_vit_cls/config.json", folder / "config.json");

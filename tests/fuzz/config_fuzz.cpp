@@ -4,6 +4,7 @@
 //
 // open_clip's own config stands for the first one where the checkpoint is open_clip's.
 #include <algorithm>
+#include <filesystem>
 #include <vitrail/checkpoints/load.hpp>
 
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <filesystem>
 #include <vitrail/runtime/thread_pool.hpp>
 #include <vitrail/vitrail.hpp>
 

@@ -182,7 +182,7 @@ struct FoundAdapters {
                                                "leave_out", file->path)
                    .value_or(std::vector<Index>{});
   } else {
-    read_adaptformer(file, tensors.contains(join(*first, "adapter_layer_norm_before.weight")), path,
+    read_adaptformer(file, tensors.contains(*first, "adapter_layer_norm_before.weight"), path,
                      adapter);
   }
   const char* place = attention ? ".attn_adapter." : ".mlp_adapter.";
@@ -207,7 +207,7 @@ struct FoundAdapters {
     }
     const TensorShapes shapes(tensors, checkpoint.names);
     const std::string ours = join("blocks.", block, place);
-    adapter.hidden.push_back(shapes.quotient(join(ours, "down.weight"), c.embed_dim));
+    adapter.hidden.push_back(shapes.quotient(ours, "down.weight", c.embed_dim));
     const Index scales = shapes.count(join(ours, "scale"));
     adapter.stored_scale = scales > 0;
     adapter.channel_scale = scales > 1;

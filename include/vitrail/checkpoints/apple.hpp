@@ -12,13 +12,9 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail {
 
 [[nodiscard]] inline std::optional<std::string> aimv2_prefix(const NamedTensors& tensors) {
-  for (const char* prefix : {"", "module.", "image_encoder.", "model."}) {
-    if (tensors.contains(prefix + std::string("preprocessor.patchifier.proj.weight")) &&
-        tensors.contains(prefix + std::string("trunk.blocks.0.norm_1.weight"))) {
-      return prefix;
-    }
-  }
-  return std::nullopt;
+  constexpr const char* prefixes[] = {"", "module.", "image_encoder.", "model."};
+  return find_prefix(tensors, prefixes, "preprocessor.patchifier.proj.weight",
+                     "trunk.blocks.0.norm_1.weight");
 }
 
 inline constexpr NameRule aimv2_rules[] = {
@@ -42,10 +38,9 @@ inline constexpr NameRule aimv2_rules[] = {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_apple(CheckpointFiles files,
                                                       const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Apple"};
+  Checkpoint checkpoint(std::move(files), "Apple");
   const NamedTensors& tensors = checkpoint.files.tensors;
-  checkpoint.names = NameTable(*detail::aimv2_prefix(tensors),
-                               {std::begin(detail::aimv2_rules), std::end(detail::aimv2_rules)});
+  checkpoint.names = NameTable(*detail::aimv2_prefix(tensors), detail::aimv2_rules);
   const TensorShapes shapes(tensors, checkpoint.names);
   ViTConfig& c = checkpoint.config;
   c.architecture = "aimv2";
@@ -57,12 +52,7 @@ inline constexpr NameRule aimv2_rules[] = {
     checkpoint.because.set(field, "AIMv2's");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                             .width = c.image_width,
-                                             .crop_fraction = 1,
-                                             .mean = clip_mean,
-                                             .std = clip_std});
-  checkpoint.because.set("preprocess", "AIMv2's");
+  settle_evaluation(1, clip_mean, clip_std, "AIMv2's", checkpoint);
   return checkpoint;
 }
 

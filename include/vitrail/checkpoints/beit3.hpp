@@ -48,10 +48,9 @@ inline constexpr NameRule beit3_rules[] = {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_beit3(CheckpointFiles files,
                                                       const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Microsoft"};
+  Checkpoint checkpoint(std::move(files), "Microsoft");
   const NamedTensors& tensors = checkpoint.files.tensors;
-  checkpoint.names = NameTable("beit3.encoder.layers.",
-                               {std::begin(detail::beit3_rules), std::end(detail::beit3_rules)});
+  checkpoint.names = NameTable("beit3.encoder.layers.", detail::beit3_rules);
   const AnyView& positions = tensors.at("beit3.encoder.embed_positions.A.weight");
   if (positions.shape.rank() != 2 || positions.shape[0] < 3)
     fail(checkpoint.path(), "beit3.encoder.embed_positions.A.weight is ",
@@ -75,12 +74,7 @@ inline constexpr NameRule beit3_rules[] = {
     checkpoint.because.set(field, "BEiT-3's, as timm reads it");
   infer_from_tensors(shapes, checkpoint.names, false, c);
   apply_options(options, checkpoint);
-  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                             .width = c.image_width,
-                                             .crop_fraction = 1,
-                                             .mean = standard_mean,
-                                             .std = standard_std});
-  checkpoint.because.set("preprocess", "BEiT-3's");
+  settle_evaluation(1, standard_mean, standard_std, "BEiT-3's", checkpoint);
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

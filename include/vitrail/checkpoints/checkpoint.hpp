@@ -73,6 +73,12 @@ class Reasons {
 };
 
 struct Checkpoint {
+  VITRAIL_NOINLINE Checkpoint(CheckpointFiles opened, std::string_view who)
+      : files(std::move(opened)), publisher(who) {}
+  VITRAIL_NOINLINE Checkpoint(Checkpoint&&) = default;
+  VITRAIL_NOINLINE Checkpoint& operator=(Checkpoint&&) = default;
+  VITRAIL_NOINLINE ~Checkpoint() = default;
+
   CheckpointFiles files;
   std::string publisher;  // "timm", "Hugging Face", ...
   NameTable names = {};
@@ -87,6 +93,30 @@ struct Checkpoint {
 
   [[nodiscard]] const std::string& path() const { return files.tensors.path(); }
 };
+
+/// Rules for files that have a tensor called `probe` below their prefix; "": for all.
+struct NameRules {
+  std::string_view probe;
+  std::span<const NameRule> rules;
+};
+
+/// Adds the rules of `sets` that are for these tensors, in their order.
+VITRAIL_NOINLINE inline void add_rules(const NamedTensors& tensors, std::span<const NameRules> sets,
+                                       NameTable& names) {
+  for (const NameRules& set : sets) {
+    if (set.probe.empty() || tensors.contains(names.prefix(), set.probe)) names.add(set.rules);
+  }
+}
+
+/// The first of `prefixes` below which the file has both names; nothing when there is none.
+[[nodiscard]] VITRAIL_NOINLINE inline std::optional<std::string> find_prefix(
+    const NamedTensors& tensors, std::span<const char* const> prefixes, std::string_view one,
+    std::string_view other) {
+  for (const char* prefix : prefixes) {
+    if (tensors.contains(prefix, one) && tensors.contains(prefix, other)) return prefix;
+  }
+  return std::nullopt;
+}
 
 /// One publisher: how its files are recognised, and how they are read. The detector holds the list.
 struct Publisher {

@@ -14,46 +14,40 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail {
 
 [[nodiscard]] inline std::optional<std::string> clip_prefix(const NamedTensors& tensors) {
-  for (const char* prefix : {"visual.", "module.visual.", "model.visual."}) {
-    if (tensors.contains(prefix + std::string("conv1.weight")) &&
-        tensors.contains(prefix + std::string("transformer.resblocks.0.ln_1.weight"))) {
-      return prefix;
-    }
-  }
-  return std::nullopt;
+  constexpr const char* prefixes[] = {"visual.", "module.visual.", "model.visual."};
+  return find_prefix(tensors, prefixes, "conv1.weight", "transformer.resblocks.0.ln_1.weight");
 }
+
+inline constexpr NameRule clip_rules[] = {
+    {"cls_token", "~class_embedding"},
+    {"pos_embed", "~positional_embedding"},
+    {"patch_embed.proj.weight", "~conv1.weight"},
+    {"norm_pre.weight", "~ln_pre.weight"},
+    {"norm_pre.bias", "~ln_pre.bias"},
+    {"blocks.{}.norm1.weight", "~transformer.resblocks.{}.ln_1.weight"},
+    {"blocks.{}.norm1.bias", "~transformer.resblocks.{}.ln_1.bias"},
+    {"blocks.{}.attn.qkv.weight", "~transformer.resblocks.{}.attn.in_proj_weight"},
+    {"blocks.{}.attn.qkv.bias", "~transformer.resblocks.{}.attn.in_proj_bias"},
+    {"blocks.{}.attn.proj.weight", "~transformer.resblocks.{}.attn.out_proj.weight"},
+    {"blocks.{}.attn.proj.bias", "~transformer.resblocks.{}.attn.out_proj.bias"},
+    {"blocks.{}.ls1.gamma", "~transformer.resblocks.{}.ls_1.gamma"},
+    {"blocks.{}.norm2.weight", "~transformer.resblocks.{}.ln_2.weight"},
+    {"blocks.{}.norm2.bias", "~transformer.resblocks.{}.ln_2.bias"},
+    {"blocks.{}.mlp.fc1.weight", "~transformer.resblocks.{}.mlp.c_fc.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~transformer.resblocks.{}.mlp.c_fc.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~transformer.resblocks.{}.mlp.c_proj.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~transformer.resblocks.{}.mlp.c_proj.bias"},
+    {"blocks.{}.ls2.gamma", "~transformer.resblocks.{}.ls_2.gamma"},
+    {"head.weight", "~proj", Layout::transposed}};
 
 /// `norm_after_pooling`: open_clip's final_ln_after_pool.
 [[nodiscard, gnu::cold]] inline NameTable clip_names(const std::string& prefix,
                                                      bool norm_after_pooling) {
-  std::vector<NameRule> rules = {
-      {"cls_token", "~class_embedding"},
-      {"pos_embed", "~positional_embedding"},
-      {"patch_embed.proj.weight", "~conv1.weight"},
-      {"norm_pre.weight", "~ln_pre.weight"},
-      {"norm_pre.bias", "~ln_pre.bias"},
-      {"blocks.{}.norm1.weight", "~transformer.resblocks.{}.ln_1.weight"},
-      {"blocks.{}.norm1.bias", "~transformer.resblocks.{}.ln_1.bias"},
-      {"blocks.{}.attn.qkv.weight", "~transformer.resblocks.{}.attn.in_proj_weight"},
-      {"blocks.{}.attn.qkv.bias", "~transformer.resblocks.{}.attn.in_proj_bias"},
-      {"blocks.{}.attn.proj.weight", "~transformer.resblocks.{}.attn.out_proj.weight"},
-      {"blocks.{}.attn.proj.bias", "~transformer.resblocks.{}.attn.out_proj.bias"},
-      {"blocks.{}.ls1.gamma", "~transformer.resblocks.{}.ls_1.gamma"},
-      {"blocks.{}.norm2.weight", "~transformer.resblocks.{}.ln_2.weight"},
-      {"blocks.{}.norm2.bias", "~transformer.resblocks.{}.ln_2.bias"},
-      {"blocks.{}.mlp.fc1.weight", "~transformer.resblocks.{}.mlp.c_fc.weight"},
-      {"blocks.{}.mlp.fc1.bias", "~transformer.resblocks.{}.mlp.c_fc.bias"},
-      {"blocks.{}.mlp.fc2.weight", "~transformer.resblocks.{}.mlp.c_proj.weight"},
-      {"blocks.{}.mlp.fc2.bias", "~transformer.resblocks.{}.mlp.c_proj.bias"},
-      {"blocks.{}.ls2.gamma", "~transformer.resblocks.{}.ls_2.gamma"},
-      {"head.weight", "~proj", Layout::transposed}};
-  if (norm_after_pooling) {
-    rules.insert(rules.end(),
-                 {{"fc_norm.weight", "~ln_post.weight"}, {"fc_norm.bias", "~ln_post.bias"}});
-  } else {
-    rules.insert(rules.end(), {{"norm.weight", "~ln_post.weight"}, {"norm.bias", "~ln_post.bias"}});
-  }
-  return NameTable(prefix, std::move(rules));
+  NameTable names(prefix, clip_rules);
+  const std::string norm = norm_after_pooling ? "fc_norm" : "norm";
+  names.add(join(norm, ".weight"), {{join(prefix, "ln_post.weight")}});
+  names.add(join(norm, ".bias"), {{join(prefix, "ln_post.bias")}});
+  return names;
 }
 
 /// open_clip's huge, giant and bigG towers: no model of OpenAI's is as wide.
@@ -116,7 +110,7 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_clip(CheckpointFiles files,
                                                      const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "OpenAI"};
+  Checkpoint checkpoint(std::move(files), "OpenAI");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::string prefix = *detail::clip_prefix(tensors);
   const std::optional<ConfigFile>& file = checkpoint.files.open_clip_config;

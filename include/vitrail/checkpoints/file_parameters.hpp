@@ -3,7 +3,6 @@
 #ifndef VITRAIL_CHECKPOINTS_FILE_PARAMETERS_HPP
 #define VITRAIL_CHECKPOINTS_FILE_PARAMETERS_HPP
 
-#include <set>
 #include <vitrail/checkpoints/checkpoint.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -182,12 +181,21 @@ class FileParameters final : public Parameters<T> {
   };
 
   /// The elements of a part in our order, not multiplied by their scales.
-  template <Element To>
-  static void gather(const Part& part, const Stored& stored, std::span<To> to) {
+  static void gather(const Part& part, const Stored& stored, std::span<T> to) {
     if (stored.layout == Layout::same) return part.view.convert_to(to);
-    Tensor<To, 1> elements({static_cast<Index>(to.size())});
+    Tensor<T, 1> elements({static_cast<Index>(to.size())});
     part.view.convert_to(elements.flat());
-    detail::reorder<To>(elements.flat(), stored.part_shape, stored.layout, to.data());
+    detail::reorder<T>(elements.flat(), stored.part_shape, stored.layout, to.data());
+  }
+  /// The same for int8, as it is stored.
+  static void gather(const Part& part, const Stored& stored, std::span<std::int8_t> to) {
+    const std::span<const std::int8_t> elements(
+        reinterpret_cast<const std::int8_t*>(part.view.bytes.data()), to.size());
+    if (stored.layout == Layout::same) {
+      std::copy(elements.begin(), elements.end(), to.begin());
+    } else {
+      detail::reorder(elements, stored.part_shape, stored.layout, to.data());
+    }
   }
 
   /// `count` elements at `x`, whole rows from row `row` on, times the scales of their rows.
@@ -240,7 +248,7 @@ class FileParameters final : public Parameters<T> {
     if (view.dtype != DType::f32 || view.shape.rank() != 1 || view.shape[0] < begin + count)
       fail(checkpoint_.path(), scale_name, " is ", name_of(view.dtype), " ", view.shape.to_string(),
            ", expected f32 and a scale for each of the ", begin + count, " outputs of ", name);
-    used_.insert(scale_name);
+    used_.emplace(scale_name, view);
     std::vector<float> all(static_cast<std::size_t>(view.shape[0]));
     view.convert_to(std::span<float>(all));
     return {all.begin() + begin, all.begin() + begin + count};
@@ -272,7 +280,7 @@ class FileParameters final : public Parameters<T> {
       tensors().check_size(part.view);
       if (part.view.dtype == DType::i8 && wanted.rank() > 0)
         part.scales = read_scales(stored_name, source->begin, wanted[0]);
-      used_.insert(stored_name);
+      used_.emplace(stored_name, part.view);
       stored.parts.push_back(std::move(part));
     }
     return stored;
@@ -281,7 +289,7 @@ class FileParameters final : public Parameters<T> {
   const Checkpoint& checkpoint_;
   Precision precision_;
   Executor& executor_;
-  std::set<std::string, NameLess> used_;
+  NamedTensors::Table used_;
 };
 
 VITRAIL_END_NAMESPACE

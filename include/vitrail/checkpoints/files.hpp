@@ -3,10 +3,10 @@
 #ifndef VITRAIL_CHECKPOINTS_FILES_HPP
 #define VITRAIL_CHECKPOINTS_FILES_HPP
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
+#include <vitrail/io/folder.hpp>
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/tensor_file.hpp>
 
@@ -28,25 +28,33 @@ struct CheckpointFiles {
 namespace detail {
 
 /// The weights in a folder: the usual names first, else the only file of a usual kind.
-inline std::string find_weights(const std::filesystem::path& folder) {
+[[nodiscard]] inline std::string find_weights(const std::string& folder) {
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "model.npz",
                            "open_clip_model.safetensors", "pytorch_model.bin"}) {
-    std::error_code absent;
-    if (std::filesystem::is_regular_file(folder / name, absent)) return (folder / name).string();
+    if (std::string path = path_in(folder, name); is_file(path)) return path;
   }
-  std::vector<std::string> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string kind = entry.path().extension().string();
-    for (const char* wanted : {".safetensors", ".npz", ".pth", ".pt", ".bin"}) {
-      if (kind == wanted) found.push_back(entry.path().string());
+  std::string found;
+  std::size_t count = 0;
+  for (const std::string& name : names_in(folder)) {
+    for (const char* kind : {".safetensors", ".npz", ".pth", ".pt", ".bin"}) {
+      if (!name.ends_with(kind) || name == kind) continue;
+      found = path_in(folder, name);
+      ++count;
     }
   }
-  if (error) fail(folder.string(), "cannot list the folder: ", error.message());
-  if (found.size() == 1) return found.front();
-  fail(folder.string(),
-       found.empty() ? "no model.safetensors, model.npz or pytorch_model.bin in this folder"
-                     : "several weight files in this folder, expected one; name the file itself");
+  if (count == 1) return found;
+  fail(folder, count == 0
+                   ? "no model.safetensors, model.npz or pytorch_model.bin in this folder"
+                   : "several weight files in this folder, expected one; name the file itself");
+}
+
+/// The JSON `name` in `folder`, or nothing when there is none.
+[[nodiscard]] VITRAIL_NOINLINE inline std::optional<ConfigFile> find_config(
+    const std::string& folder, const char* name, const Limits& limits) {
+  const std::string path = path_in(folder, name);
+  // A link to nowhere is there: a model without its config would be another model.
+  if (!is_there(path)) return std::nullopt;
+  return ConfigFile{path, read_json(path, limits)};
 }
 
 }  // namespace detail
@@ -56,30 +64,13 @@ inline std::string find_weights(const std::filesystem::path& folder) {
 [[nodiscard]] inline CheckpointFiles open_checkpoint_files(const std::string& path,
                                                            const Limits& limits,
                                                            const TorchOptions& torch = {}) {
-  std::error_code error;
-  const bool is_folder = std::filesystem::is_directory(path, error);
-  const std::filesystem::path folder =
-      is_folder ? std::filesystem::path(path) : std::filesystem::path(path).parent_path();
-  CheckpointFiles files{
-      open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits, torch),
-      {},
-      {},
-      {},
-      {}};
-  const auto read = [&](const char* name) -> std::optional<ConfigFile> {
-    const std::filesystem::path file = folder / name;
-    // A link to nowhere is there: a model without its config would be another model.
-    std::error_code error_of_status;
-    if (std::filesystem::symlink_status(file, error_of_status).type() ==
-        std::filesystem::file_type::not_found)
-      return std::nullopt;
-    return ConfigFile{file.string(), read_json(file.string(), limits)};
-  };
-  files.config = read("config.json");
-  files.preprocessor_config = read("preprocessor_config.json");
-  files.open_clip_config = read("open_clip_config.json");
-  files.adapter_config = read("adapter_config.json");
-  return files;
+  const bool is_folder = detail::is_folder(path);
+  const std::string folder = is_folder ? path : detail::folder_of(path);
+  return {open_tensor_file(is_folder ? detail::find_weights(folder) : path, limits, torch),
+          detail::find_config(folder, "config.json", limits),
+          detail::find_config(folder, "preprocessor_config.json", limits),
+          detail::find_config(folder, "open_clip_config.json", limits),
+          detail::find_config(folder, "adapter_config.json", limits)};
 }
 
 VITRAIL_END_NAMESPACE

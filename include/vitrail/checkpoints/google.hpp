@@ -16,14 +16,14 @@ namespace detail {
 
 /// How a file of flax parameters is laid out.
 struct GoogleFile {
-  std::string prefix;       // "", "opt/target/", "params/", "params/img/"
+  std::string_view prefix;  // "", "opt/target/", "params/", "params/img/"
   bool big_vision = false;  // its numbering of the layers, its positions
   bool scan = false;        // all blocks stacked in one tensor each
 };
 
 [[nodiscard]] inline std::optional<GoogleFile> google_file(const NamedTensors& tensors) {
   for (const char* prefix : {"", "opt/target/", "params/", "params/img/", "opt/params/", "img/"}) {
-    const auto has = [&](const char* name) { return tensors.contains(prefix + std::string(name)); };
+    const auto has = [&](const char* name) { return tensors.contains(prefix, name); };
     if (!has("embedding/kernel")) continue;
     const bool scan = has("Transformer/encoderblock/LayerNorm_0/scale");
     if (!scan && !has("Transformer/encoderblock_0/LayerNorm_0/scale")) continue;
@@ -33,34 +33,39 @@ struct GoogleFile {
   return std::nullopt;
 }
 
-/// A block's tensors: ours, theirs below the block, how they are laid out. Layers are numbered in
-/// the order of all layers (google-research) or of their kind (big_vision).
-struct GoogleBlockRule {
-  std::string_view ours;
-  std::string_view research;
-  std::string_view big_vision;
-  Layout layout = Layout::same;
-};
+/// A block's tensors: layers are numbered in the order of all layers (google-research) ...
+inline constexpr NameRule google_research_block[] = {
+    {"blocks.{}.norm1.weight", "~^LayerNorm_0/scale"},
+    {"blocks.{}.norm1.bias", "~^LayerNorm_0/bias"},
+    {"blocks.{}.attn.qkv.weight", "~^MultiHeadDotProductAttention_1/{query,key,value}/kernel",
+     Layout::transposed},
+    {"blocks.{}.attn.qkv.bias", "~^MultiHeadDotProductAttention_1/{query,key,value}/bias"},
+    {"blocks.{}.attn.proj.weight", "~^MultiHeadDotProductAttention_1/out/kernel",
+     Layout::transposed},
+    {"blocks.{}.attn.proj.bias", "~^MultiHeadDotProductAttention_1/out/bias"},
+    {"blocks.{}.norm2.weight", "~^LayerNorm_2/scale"},
+    {"blocks.{}.norm2.bias", "~^LayerNorm_2/bias"},
+    {"blocks.{}.mlp.fc1.weight", "~^MlpBlock_3/Dense_0/kernel", Layout::transposed},
+    {"blocks.{}.mlp.fc1.bias", "~^MlpBlock_3/Dense_0/bias"},
+    {"blocks.{}.mlp.fc2.weight", "~^MlpBlock_3/Dense_1/kernel", Layout::transposed},
+    {"blocks.{}.mlp.fc2.bias", "~^MlpBlock_3/Dense_1/bias"}};
 
-inline constexpr GoogleBlockRule google_block_rules[] = {
-    {"norm1.weight", "LayerNorm_0/scale", "LayerNorm_0/scale"},
-    {"norm1.bias", "LayerNorm_0/bias", "LayerNorm_0/bias"},
-    {"attn.qkv.weight", "MultiHeadDotProductAttention_1/{query,key,value}/kernel",
-     "MultiHeadDotProductAttention_0/{query,key,value}/kernel", Layout::transposed},
-    {"attn.qkv.bias", "MultiHeadDotProductAttention_1/{query,key,value}/bias",
-     "MultiHeadDotProductAttention_0/{query,key,value}/bias"},
-    {"attn.proj.weight", "MultiHeadDotProductAttention_1/out/kernel",
-     "MultiHeadDotProductAttention_0/out/kernel", Layout::transposed},
-    {"attn.proj.bias", "MultiHeadDotProductAttention_1/out/bias",
-     "MultiHeadDotProductAttention_0/out/bias"},
-    {"norm2.weight", "LayerNorm_2/scale", "LayerNorm_1/scale"},
-    {"norm2.bias", "LayerNorm_2/bias", "LayerNorm_1/bias"},
-    {"mlp.fc1.weight", "MlpBlock_3/Dense_0/kernel", "MlpBlock_0/Dense_0/kernel",
+/// ... or of their kind (big_vision).
+inline constexpr NameRule big_vision_block[] = {
+    {"blocks.{}.norm1.weight", "~^LayerNorm_0/scale"},
+    {"blocks.{}.norm1.bias", "~^LayerNorm_0/bias"},
+    {"blocks.{}.attn.qkv.weight", "~^MultiHeadDotProductAttention_0/{query,key,value}/kernel",
      Layout::transposed},
-    {"mlp.fc1.bias", "MlpBlock_3/Dense_0/bias", "MlpBlock_0/Dense_0/bias"},
-    {"mlp.fc2.weight", "MlpBlock_3/Dense_1/kernel", "MlpBlock_0/Dense_1/kernel",
+    {"blocks.{}.attn.qkv.bias", "~^MultiHeadDotProductAttention_0/{query,key,value}/bias"},
+    {"blocks.{}.attn.proj.weight", "~^MultiHeadDotProductAttention_0/out/kernel",
      Layout::transposed},
-    {"mlp.fc2.bias", "MlpBlock_3/Dense_1/bias", "MlpBlock_0/Dense_1/bias"}};
+    {"blocks.{}.attn.proj.bias", "~^MultiHeadDotProductAttention_0/out/bias"},
+    {"blocks.{}.norm2.weight", "~^LayerNorm_1/scale"},
+    {"blocks.{}.norm2.bias", "~^LayerNorm_1/bias"},
+    {"blocks.{}.mlp.fc1.weight", "~^MlpBlock_0/Dense_0/kernel", Layout::transposed},
+    {"blocks.{}.mlp.fc1.bias", "~^MlpBlock_0/Dense_0/bias"},
+    {"blocks.{}.mlp.fc2.weight", "~^MlpBlock_0/Dense_1/kernel", Layout::transposed},
+    {"blocks.{}.mlp.fc2.bias", "~^MlpBlock_0/Dense_1/bias"}};
 
 inline constexpr NameRule google_rules[] = {
     {"cls_token", "~cls"},
@@ -109,19 +114,17 @@ inline constexpr NameRule google_rules[] = {
 
 [[nodiscard, gnu::cold]] inline NameTable google_names(const NamedTensors& tensors,
                                                        const GoogleFile& file) {
-  NameTable names(file.prefix, {std::begin(google_rules), std::end(google_rules)});
-  for (const GoogleBlockRule& rule : google_block_rules) {
-    names.add_rule(join("blocks.{}.", rule.ours),
-                   (file.scan ? "~Transformer/encoderblock/" : "~Transformer/encoderblock_{}/") +
-                       std::string(file.big_vision ? rule.big_vision : rule.research),
-                   rule.layout, file.scan ? row_of_block : 0);
+  NameTable names(file.prefix, google_rules,
+                  file.scan ? "Transformer/encoderblock/" : "Transformer/encoderblock_{}/");
+  if (file.big_vision) {
+    names.add(big_vision_block);
+  } else {
+    names.add(google_research_block);
   }
-  const bool inside =
-      tensors.contains(join(file.prefix, "Transformer/posembed_input/pos_embedding"));
-  names.add(
-      "pos_embed",
-      {{file.prefix + (inside ? "Transformer/posembed_input/pos_embedding" : "pos_embedding")}});
-  const bool stages = tensors.contains(join(file.prefix, "block1/unit1/conv1/kernel"));
+  const bool inside = tensors.contains(file.prefix, "Transformer/posembed_input/pos_embedding");
+  names.add("pos_embed",
+            {{join(file.prefix, inside ? "Transformer/posembed_input/" : "", "pos_embedding")}});
+  const bool stages = tensors.contains(file.prefix, "block1/unit1/conv1/kernel");
   const std::string root = std::string("patch_embed.backbone.") + (stages ? "stem." : "");
   names.add(join(root, "conv.weight"), {{join(file.prefix, "conv_root/kernel")}, Layout::hwio});
   names.add(join(root, "norm.weight"), {{join(file.prefix, "gn_root/scale")}});
@@ -147,7 +150,7 @@ inline constexpr NameRule google_rules[] = {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_google(CheckpointFiles files,
                                                        const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "google-research"};
+  Checkpoint checkpoint(std::move(files), "google-research");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const detail::GoogleFile kind = *detail::google_file(tensors);
   if (kind.big_vision) checkpoint.publisher = "big_vision";
@@ -197,15 +200,10 @@ inline constexpr NameRule google_rules[] = {
   apply_options(options, checkpoint);
 
   const bool google = options.fidelity == Fidelity::google;
-  checkpoint.preprocess =
-      completed_as_timm({.height = c.image_height,
-                         .width = c.image_width,
-                         .resize = google ? ResizeMode::squash : ResizeMode::shortest_edge,
-                         .filter = google ? Filter::bilinear : Filter::bicubic,
-                         .crop_fraction = google || c.image_height > 224 ? 1.0 : 0.9,
-                         .mean = standard_mean,
-                         .std = standard_std});
-  checkpoint.because.set("preprocess", "as timm evaluates these files");
+  settle_evaluation(google || c.image_height > 224 ? 1.0 : 0.9, standard_mean, standard_std,
+                    "as timm evaluates these files", checkpoint,
+                    google ? ResizeMode::squash : ResizeMode::shortest_edge,
+                    google ? Filter::bilinear : Filter::bicubic);
   if (google) {
     checkpoint.preprocess->resizer =
         kind.big_vision ? Resizer::tensorflow_8bit : Resizer::tensorflow;

@@ -18,7 +18,7 @@ enum class HuggingFaceFamily { vit, beit, dinov2, dinov3 };
 
 struct HuggingFaceFile {
   HuggingFaceFamily family = HuggingFaceFamily::vit;
-  std::string prefix;  // "vit.", "dinov2.", ... or "" for a bare backbone
+  std::string_view prefix;  // "vit.", "dinov2.", ... or "" for a bare backbone
 };
 
 /// Nothing unless these are the tensors of one of the families.
@@ -26,7 +26,7 @@ struct HuggingFaceFile {
   using enum HuggingFaceFamily;
   for (const char* prefix :
        {"vit.", "deit.", "beit.", "dinov2.", "dinov2_with_registers.", "dinov3_vit.", ""}) {
-    const auto has = [&](const char* name) { return tensors.contains(prefix + std::string(name)); };
+    const auto has = [&](const char* name) { return tensors.contains(prefix, name); };
     if (has("embeddings.patch_embeddings.weight") && has("layer.0.attention.q_proj.weight"))
       return HuggingFaceFile{dinov3, prefix};
     if (!has("embeddings.patch_embeddings.projection.weight")) continue;
@@ -40,123 +40,121 @@ struct HuggingFaceFile {
   return std::nullopt;
 }
 
-[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_dinov3_rules() {
-  return {{"cls_token", "~embeddings.cls_token"},
-          {"reg_token", "~embeddings.register_tokens"},
-          {"patch_embed.proj.weight", "~embeddings.patch_embeddings.weight"},
-          {"patch_embed.proj.bias", "~embeddings.patch_embeddings.bias"},
-          {"blocks.{}.norm1.weight", "~layer.{}.norm1.weight"},
-          {"blocks.{}.norm1.bias", "~layer.{}.norm1.bias"},
-          {"blocks.{}.attn.qkv.weight", "~layer.{}.attention.{q_proj,k_proj,v_proj}.weight"},
-          {"blocks.{}.attn.qkv.bias", "~layer.{}.attention.{q_proj,0,v_proj}.bias"},
-          {"blocks.{}.attn.proj.weight", "~layer.{}.attention.o_proj.weight"},
-          {"blocks.{}.attn.proj.bias", "~layer.{}.attention.o_proj.bias"},
-          {"blocks.{}.ls1.gamma", "~layer.{}.layer_scale1.lambda1"},
-          {"blocks.{}.norm2.weight", "~layer.{}.norm2.weight"},
-          {"blocks.{}.norm2.bias", "~layer.{}.norm2.bias"},
-          {"blocks.{}.mlp.fc2.weight", "~layer.{}.mlp.down_proj.weight"},
-          {"blocks.{}.mlp.fc2.bias", "~layer.{}.mlp.down_proj.bias"},
-          {"blocks.{}.ls2.gamma", "~layer.{}.layer_scale2.lambda1"},
-          {"norm.weight", "~norm.weight"},
-          {"norm.bias", "~norm.bias"}};
-}
+inline constexpr NameRule huggingface_dinov3_gate[] = {
+    {"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.{gate_proj,up_proj}.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.{gate_proj,up_proj}.bias"}};
+inline constexpr NameRule huggingface_dinov3_rules[] = {
+    {"cls_token", "~embeddings.cls_token"},
+    {"reg_token", "~embeddings.register_tokens"},
+    {"patch_embed.proj.weight", "~embeddings.patch_embeddings.weight"},
+    {"patch_embed.proj.bias", "~embeddings.patch_embeddings.bias"},
+    {"blocks.{}.norm1.weight", "~layer.{}.norm1.weight"},
+    {"blocks.{}.norm1.bias", "~layer.{}.norm1.bias"},
+    {"blocks.{}.attn.qkv.weight", "~layer.{}.attention.{q_proj,k_proj,v_proj}.weight"},
+    {"blocks.{}.attn.qkv.bias", "~layer.{}.attention.{q_proj,0,v_proj}.bias"},
+    {"blocks.{}.attn.proj.weight", "~layer.{}.attention.o_proj.weight"},
+    {"blocks.{}.attn.proj.bias", "~layer.{}.attention.o_proj.bias"},
+    {"blocks.{}.ls1.gamma", "~layer.{}.layer_scale1.lambda1"},
+    {"blocks.{}.norm2.weight", "~layer.{}.norm2.weight"},
+    {"blocks.{}.norm2.bias", "~layer.{}.norm2.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~layer.{}.mlp.down_proj.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~layer.{}.mlp.down_proj.bias"},
+    {"blocks.{}.ls2.gamma", "~layer.{}.layer_scale2.lambda1"},
+    {"norm.weight", "~norm.weight"},
+    {"norm.bias", "~norm.bias"},
+    {"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.up_proj.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.up_proj.bias"}};
 
 /// The rules that ViT, DeiT, BEiT and DINOv2 share.
-[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_common_rules() {
-  return {{"cls_token", "~embeddings.cls_token"},
-          {"dist_token", "~embeddings.distillation_token"},
-          {"reg_token", "~embeddings.register_tokens"},
-          {"pos_embed", "~embeddings.position_embeddings"},
-          {"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
-          {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
-          {"blocks.{}.attn.qkv.weight",
-           "~encoder.layer.{}.attention.attention.{query,key,value}.weight"},
-          {"blocks.{}.attn.proj.weight", "~encoder.layer.{}.attention.output.dense.weight"},
-          {"blocks.{}.attn.proj.bias", "~encoder.layer.{}.attention.output.dense.bias"},
-          {"norm.weight", "~layernorm.weight"},
-          {"norm.bias", "~layernorm.bias"}};
-}
+inline constexpr NameRule huggingface_common_rules[] = {
+    {"cls_token", "~embeddings.cls_token"},
+    {"dist_token", "~embeddings.distillation_token"},
+    {"reg_token", "~embeddings.register_tokens"},
+    {"pos_embed", "~embeddings.position_embeddings"},
+    {"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
+    {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
+    {"blocks.{}.attn.qkv.weight", "~encoder.layer.{}.attention.attention.{query,key,value}.weight"},
+    {"blocks.{}.attn.proj.weight", "~encoder.layer.{}.attention.output.dense.weight"},
+    {"blocks.{}.attn.proj.bias", "~encoder.layer.{}.attention.output.dense.bias"},
+    {"norm.weight", "~layernorm.weight"},
+    {"norm.bias", "~layernorm.bias"},
+    {"blocks.{}.attn.qkv.bias", "~encoder.layer.{}.attention.attention.{query,key,value}.bias"}};
+inline constexpr NameRule huggingface_dinov2_gate[] = {
+    {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.weights_in.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.weights_in.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.weights_out.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.weights_out.bias"}};
+inline constexpr NameRule huggingface_dinov2_rules[] = {
+    {"blocks.{}.norm1.weight", "~encoder.layer.{}.norm1.weight"},
+    {"blocks.{}.norm1.bias", "~encoder.layer.{}.norm1.bias"},
+    {"blocks.{}.ls1.gamma", "~encoder.layer.{}.layer_scale1.lambda1"},
+    {"blocks.{}.norm2.weight", "~encoder.layer.{}.norm2.weight"},
+    {"blocks.{}.norm2.bias", "~encoder.layer.{}.norm2.bias"},
+    {"blocks.{}.ls2.gamma", "~encoder.layer.{}.layer_scale2.lambda1"},
+    {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.fc1.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.fc1.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.fc2.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.fc2.bias"}};
+inline constexpr NameRule huggingface_vit_rules[] = {
+    {"blocks.{}.norm1.weight", "~encoder.layer.{}.layernorm_before.weight"},
+    {"blocks.{}.norm1.bias", "~encoder.layer.{}.layernorm_before.bias"},
+    {"blocks.{}.norm2.weight", "~encoder.layer.{}.layernorm_after.weight"},
+    {"blocks.{}.norm2.bias", "~encoder.layer.{}.layernorm_after.bias"},
+    {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.intermediate.dense.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.intermediate.dense.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.output.dense.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.output.dense.bias"}};
+// BEiT: k has no bias.
+inline constexpr NameRule huggingface_beit_rules[] = {
+    {"blocks.{}.attn.qkv.bias", "~encoder.layer.{}.attention.attention.{query,0,value}.bias"},
+    {"blocks.{}.ls1.gamma", "~encoder.layer.{}.lambda_1"},
+    {"blocks.{}.ls2.gamma", "~encoder.layer.{}.lambda_2"},
+    {"blocks.{}.attn.relative_position_bias_table",
+     "~encoder.layer.{}.attention.attention.relative_position_bias."
+     "relative_position_bias_table"},
+    {"rel_pos_bias.relative_position_bias_table",
+     "~encoder.relative_position_bias.relative_position_bias_table"},
+    {"fc_norm.weight", "~pooler.layernorm.weight"},
+    {"fc_norm.bias", "~pooler.layernorm.bias"}};
+inline constexpr NameRule huggingface_two_heads[] = {
+    {"head.weight", "cls_classifier.weight"},
+    {"head.bias", "cls_classifier.bias"},
+    {"head_dist.weight", "distillation_classifier.weight"},
+    {"head_dist.bias", "distillation_classifier.bias"}};
+inline constexpr NameRule huggingface_head[] = {{"head.weight", "classifier.weight"},
+                                                {"head.bias", "classifier.bias"}};
+// A backbone: its pooler is a tanh layer on the class token.
+inline constexpr NameRule huggingface_pooler[] = {{"pre_logits.weight", "~pooler.dense.weight"},
+                                                  {"pre_logits.bias", "~pooler.dense.bias"}};
 
-[[nodiscard, gnu::cold]] inline std::vector<NameRule> huggingface_rules(
-    const NamedTensors& tensors, const HuggingFaceFile& file) {
-  using enum HuggingFaceFamily;
-  std::vector<NameRule> rules =
-      file.family == dinov3 ? huggingface_dinov3_rules() : huggingface_common_rules();
-  const auto add = [&](std::initializer_list<NameRule> more) {
-    rules.insert(rules.end(), more.begin(), more.end());
-  };
-  const auto has = [&](const char* name) { return tensors.contains(file.prefix + name); };
-  if (file.family == dinov3) {
-    if (has("layer.0.mlp.gate_proj.weight")) {
-      add({{"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.{gate_proj,up_proj}.weight"},
-           {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.{gate_proj,up_proj}.bias"}});
-    } else {
-      add({{"blocks.{}.mlp.fc1.weight", "~layer.{}.mlp.up_proj.weight"},
-           {"blocks.{}.mlp.fc1.bias", "~layer.{}.mlp.up_proj.bias"}});
-    }
-    return rules;
-  }
-  add({{"blocks.{}.attn.qkv.bias",
-        file.family == beit ? "~encoder.layer.{}.attention.attention.{query,0,value}.bias"
-                            : "~encoder.layer.{}.attention.attention.{query,key,value}.bias"}});
-  if (file.family == dinov2) {
-    add({{"blocks.{}.norm1.weight", "~encoder.layer.{}.norm1.weight"},
-         {"blocks.{}.norm1.bias", "~encoder.layer.{}.norm1.bias"},
-         {"blocks.{}.ls1.gamma", "~encoder.layer.{}.layer_scale1.lambda1"},
-         {"blocks.{}.norm2.weight", "~encoder.layer.{}.norm2.weight"},
-         {"blocks.{}.norm2.bias", "~encoder.layer.{}.norm2.bias"},
-         {"blocks.{}.ls2.gamma", "~encoder.layer.{}.layer_scale2.lambda1"}});
-    if (has("encoder.layer.0.mlp.weights_in.weight")) {
-      add({{"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.weights_in.weight"},
-           {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.weights_in.bias"},
-           {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.weights_out.weight"},
-           {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.weights_out.bias"}});
-    } else {
-      add({{"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.mlp.fc1.weight"},
-           {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.mlp.fc1.bias"},
-           {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.mlp.fc2.weight"},
-           {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.mlp.fc2.bias"}});
-    }
-    return rules;
-  }
-  add({{"blocks.{}.norm1.weight", "~encoder.layer.{}.layernorm_before.weight"},
-       {"blocks.{}.norm1.bias", "~encoder.layer.{}.layernorm_before.bias"},
-       {"blocks.{}.norm2.weight", "~encoder.layer.{}.layernorm_after.weight"},
-       {"blocks.{}.norm2.bias", "~encoder.layer.{}.layernorm_after.bias"},
-       {"blocks.{}.mlp.fc1.weight", "~encoder.layer.{}.intermediate.dense.weight"},
-       {"blocks.{}.mlp.fc1.bias", "~encoder.layer.{}.intermediate.dense.bias"},
-       {"blocks.{}.mlp.fc2.weight", "~encoder.layer.{}.output.dense.weight"},
-       {"blocks.{}.mlp.fc2.bias", "~encoder.layer.{}.output.dense.bias"}});
-  if (file.family == beit) {
-    add({{"blocks.{}.ls1.gamma", "~encoder.layer.{}.lambda_1"},
-         {"blocks.{}.ls2.gamma", "~encoder.layer.{}.lambda_2"},
-         {"blocks.{}.attn.relative_position_bias_table",
-          "~encoder.layer.{}.attention.attention.relative_position_bias."
-          "relative_position_bias_table"},
-         {"rel_pos_bias.relative_position_bias_table",
-          "~encoder.relative_position_bias.relative_position_bias_table"},
-         {"fc_norm.weight", "~pooler.layernorm.weight"},
-         {"fc_norm.bias", "~pooler.layernorm.bias"}});
-  }
-  return rules;
-}
+inline constexpr NameRules huggingface_dinov3_names[] = {
+    {"layer.0.mlp.gate_proj.weight", huggingface_dinov3_gate}, {"", huggingface_dinov3_rules}};
+inline constexpr NameRules huggingface_dinov2_names[] = {
+    {"encoder.layer.0.mlp.weights_in.weight", huggingface_dinov2_gate},
+    {"", huggingface_dinov2_rules},
+    {"", huggingface_common_rules}};
+inline constexpr NameRules huggingface_beit_names[] = {
+    {"", huggingface_beit_rules}, {"", huggingface_vit_rules}, {"", huggingface_common_rules}};
+inline constexpr NameRules huggingface_vit_names[] = {{"", huggingface_vit_rules},
+                                                      {"", huggingface_common_rules}};
 
 [[nodiscard, gnu::cold]] inline NameTable huggingface_names(const NamedTensors& tensors,
                                                             const HuggingFaceFile& file) {
-  std::vector<NameRule> rules = huggingface_rules(tensors, file);
-  if (tensors.contains("distillation_classifier.weight")) {
-    rules.insert(rules.end(), {{"head.weight", "cls_classifier.weight"},
-                               {"head.bias", "cls_classifier.bias"},
-                               {"head_dist.weight", "distillation_classifier.weight"},
-                               {"head_dist.bias", "distillation_classifier.bias"}});
-  } else if (tensors.contains("classifier.weight")) {
-    rules.insert(rules.end(),
-                 {{"head.weight", "classifier.weight"}, {"head.bias", "classifier.bias"}});
-  } else {  // a backbone: its pooler is a tanh layer on the class token
-    rules.insert(rules.end(), {{"pre_logits.weight", "~pooler.dense.weight"},
-                               {"pre_logits.bias", "~pooler.dense.bias"}});
+  NameTable names(file.prefix);
+  switch (file.family) {
+    case HuggingFaceFamily::vit: add_rules(tensors, huggingface_vit_names, names); break;
+    case HuggingFaceFamily::beit: add_rules(tensors, huggingface_beit_names, names); break;
+    case HuggingFaceFamily::dinov2: add_rules(tensors, huggingface_dinov2_names, names); break;
+    case HuggingFaceFamily::dinov3: add_rules(tensors, huggingface_dinov3_names, names); break;
   }
-  return NameTable(file.prefix, std::move(rules));
+  if (tensors.contains("distillation_classifier.weight")) {
+    names.add(huggingface_two_heads);
+  } else if (tensors.contains("classifier.weight")) {
+    names.add(huggingface_head);
+  } else {
+    names.add(huggingface_pooler);
+  }
+  return names;
 }
 
 /// What each family does that neither tensors nor config.json show.
@@ -167,7 +165,7 @@ struct HuggingFaceFile {
   const bool dino = file.family == dinov2 || file.family == dinov3;
   c.norm_eps = file.family == dinov2 ? 1e-6 : file.family == dinov3 ? 1e-5 : 1e-12;
   c.position_rule = PositionRule::huggingface;
-  if (checkpoint.files.tensors.contains(join(file.prefix, "embeddings.register_tokens"))) {
+  if (checkpoint.files.tensors.contains(file.prefix, "embeddings.register_tokens")) {
     c.position_rule = PositionRule::timm;
     c.positions = PositionCoverage::class_and_patches;
   }
@@ -229,7 +227,7 @@ struct HuggingFaceFile {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_huggingface(CheckpointFiles files,
                                                             const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
+  Checkpoint checkpoint(std::move(files), "Hugging Face");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const detail::HuggingFaceFile kind = *detail::huggingface_file(tensors);
   const bool has_classifier =

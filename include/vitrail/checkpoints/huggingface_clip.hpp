@@ -13,61 +13,65 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+inline constexpr NameRule huggingface_clip_rules[] = {
+    {"cls_token", "vision_model.embeddings.class_embedding"},
+    {"patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight"},
+    {"patch_embed.proj.bias", "vision_model.embeddings.patch_embedding.bias"},
+    {"norm_pre.weight", "vision_model.pre_layrnorm.weight"},
+    {"norm_pre.bias", "vision_model.pre_layrnorm.bias"},
+    {"blocks.{}.norm1.weight", "vision_model.encoder.layers.{}.layer_norm1.weight"},
+    {"blocks.{}.norm1.bias", "vision_model.encoder.layers.{}.layer_norm1.bias"},
+    {"blocks.{}.norm2.weight", "vision_model.encoder.layers.{}.layer_norm2.weight"},
+    {"blocks.{}.norm2.bias", "vision_model.encoder.layers.{}.layer_norm2.bias"},
+    {"blocks.{}.mlp.fc1.weight", "vision_model.encoder.layers.{}.mlp.fc1.weight"},
+    {"blocks.{}.mlp.fc1.bias", "vision_model.encoder.layers.{}.mlp.fc1.bias"},
+    {"blocks.{}.mlp.fc2.weight", "vision_model.encoder.layers.{}.mlp.fc2.weight"},
+    {"blocks.{}.mlp.fc2.bias", "vision_model.encoder.layers.{}.mlp.fc2.bias"},
+    {"norm.weight", "vision_model.post_layernorm.weight"},
+    {"norm.bias", "vision_model.post_layernorm.bias"},
+    {"head.weight", "visual_projection.weight"},
+    {"pos_embed", "vision_model.embeddings.position_embedding.weight"},
+    {"blocks.{}.attn.qkv.weight",
+     "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.weight"},
+    {"blocks.{}.attn.qkv.bias",
+     "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.bias"},
+    {"blocks.{}.attn.proj.weight", "vision_model.encoder.layers.{}.self_attn.out_proj.weight"},
+    {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.out_proj.bias"}};
+inline constexpr NameRule huggingface_blip_rules[] = {
+    {"pos_embed", "vision_model.embeddings.position_embedding"},
+    {"blocks.{}.attn.qkv.weight", "vision_model.encoder.layers.{}.self_attn.qkv.weight"},
+    {"blocks.{}.attn.qkv.bias", "vision_model.encoder.layers.{}.self_attn.qkv.bias"},
+    {"blocks.{}.attn.proj.weight", "vision_model.encoder.layers.{}.self_attn.projection.weight"},
+    {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.projection.bias"}};
+inline constexpr NameRule huggingface_siglip_rules[] = {
+    {"attn_pool.latent", "vision_model.head.probe"},
+    {"attn_pool.proj.weight", "vision_model.head.attention.out_proj.weight"},
+    {"attn_pool.proj.bias", "vision_model.head.attention.out_proj.bias"},
+    {"attn_pool.norm.weight", "vision_model.head.layernorm.weight"},
+    {"attn_pool.norm.bias", "vision_model.head.layernorm.bias"},
+    {"attn_pool.mlp.fc1.weight", "vision_model.head.mlp.fc1.weight"},
+    {"attn_pool.mlp.fc1.bias", "vision_model.head.mlp.fc1.bias"},
+    {"attn_pool.mlp.fc2.weight", "vision_model.head.mlp.fc2.weight"},
+    {"attn_pool.mlp.fc2.bias", "vision_model.head.mlp.fc2.bias"}};
+inline constexpr NameRules huggingface_clip_sets[] = {
+    {"vision_model.encoder.layers.0.self_attn.qkv.weight", huggingface_blip_rules},
+    {"vision_model.head.probe", huggingface_siglip_rules},
+    {"", huggingface_clip_rules}};
+
 [[nodiscard, gnu::cold]] inline NameTable huggingface_clip_names(const NamedTensors& tensors) {
-  std::vector<NameRule> rules = {
-      {"cls_token", "vision_model.embeddings.class_embedding"},
-      {"patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight"},
-      {"patch_embed.proj.bias", "vision_model.embeddings.patch_embedding.bias"},
-      {"norm_pre.weight", "vision_model.pre_layrnorm.weight"},
-      {"norm_pre.bias", "vision_model.pre_layrnorm.bias"},
-      {"blocks.{}.norm1.weight", "vision_model.encoder.layers.{}.layer_norm1.weight"},
-      {"blocks.{}.norm1.bias", "vision_model.encoder.layers.{}.layer_norm1.bias"},
-      {"blocks.{}.norm2.weight", "vision_model.encoder.layers.{}.layer_norm2.weight"},
-      {"blocks.{}.norm2.bias", "vision_model.encoder.layers.{}.layer_norm2.bias"},
-      {"blocks.{}.mlp.fc1.weight", "vision_model.encoder.layers.{}.mlp.fc1.weight"},
-      {"blocks.{}.mlp.fc1.bias", "vision_model.encoder.layers.{}.mlp.fc1.bias"},
-      {"blocks.{}.mlp.fc2.weight", "vision_model.encoder.layers.{}.mlp.fc2.weight"},
-      {"blocks.{}.mlp.fc2.bias", "vision_model.encoder.layers.{}.mlp.fc2.bias"},
-      {"norm.weight", "vision_model.post_layernorm.weight"},
-      {"norm.bias", "vision_model.post_layernorm.bias"},
-      {"head.weight", "visual_projection.weight"}};
-  const auto add = [&](std::initializer_list<NameRule> more) {
-    rules.insert(rules.end(), more.begin(), more.end());
-  };
-  if (tensors.contains("vision_model.encoder.layers.0.self_attn.qkv.weight")) {  // BLIP
-    add({{"pos_embed", "vision_model.embeddings.position_embedding"},
-         {"blocks.{}.attn.qkv.weight", "vision_model.encoder.layers.{}.self_attn.qkv.weight"},
-         {"blocks.{}.attn.qkv.bias", "vision_model.encoder.layers.{}.self_attn.qkv.bias"},
-         {"blocks.{}.attn.proj.weight",
-          "vision_model.encoder.layers.{}.self_attn.projection.weight"},
-         {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.projection.bias"}});
-  } else {
-    add({{"pos_embed", "vision_model.embeddings.position_embedding.weight"},
-         {"blocks.{}.attn.qkv.weight",
-          "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.weight"},
-         {"blocks.{}.attn.qkv.bias",
-          "vision_model.encoder.layers.{}.self_attn.{q_proj,k_proj,v_proj}.bias"},
-         {"blocks.{}.attn.proj.weight", "vision_model.encoder.layers.{}.self_attn.out_proj.weight"},
-         {"blocks.{}.attn.proj.bias", "vision_model.encoder.layers.{}.self_attn.out_proj.bias"}});
-  }
+  NameTable names("");
+  add_rules(tensors, huggingface_clip_sets, names);
   if (const AnyView* probe = tensors.find("vision_model.head.probe")) {  // SigLIP
     const Index D = probe->shape.count();
     const auto same = Layout::same;
-    add({{"attn_pool.latent", "vision_model.head.probe"},
-         {"attn_pool.q.weight", "vision_model.head.attention.in_proj_weight", same, 0, D},
-         {"attn_pool.q.bias", "vision_model.head.attention.in_proj_bias", same, 0, D},
-         {"attn_pool.kv.weight", "vision_model.head.attention.in_proj_weight", same, D, 3 * D},
-         {"attn_pool.kv.bias", "vision_model.head.attention.in_proj_bias", same, D, 3 * D},
-         {"attn_pool.proj.weight", "vision_model.head.attention.out_proj.weight"},
-         {"attn_pool.proj.bias", "vision_model.head.attention.out_proj.bias"},
-         {"attn_pool.norm.weight", "vision_model.head.layernorm.weight"},
-         {"attn_pool.norm.bias", "vision_model.head.layernorm.bias"},
-         {"attn_pool.mlp.fc1.weight", "vision_model.head.mlp.fc1.weight"},
-         {"attn_pool.mlp.fc1.bias", "vision_model.head.mlp.fc1.bias"},
-         {"attn_pool.mlp.fc2.weight", "vision_model.head.mlp.fc2.weight"},
-         {"attn_pool.mlp.fc2.bias", "vision_model.head.mlp.fc2.bias"}});
+    const NameRule in_proj[] = {
+        {"attn_pool.q.weight", "vision_model.head.attention.in_proj_weight", same, 0, D},
+        {"attn_pool.q.bias", "vision_model.head.attention.in_proj_bias", same, 0, D},
+        {"attn_pool.kv.weight", "vision_model.head.attention.in_proj_weight", same, D, 3 * D},
+        {"attn_pool.kv.bias", "vision_model.head.attention.in_proj_bias", same, D, 3 * D}};
+    names.add(in_proj);
   }
-  return NameTable("", std::move(rules));
+  return names;
 }
 
 /// The stages under transformers' names; `answer` is what the tower gives to the comparison.
@@ -106,7 +110,7 @@ namespace detail {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_huggingface_clip(CheckpointFiles files,
                                                                  const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Hugging Face"};
+  Checkpoint checkpoint(std::move(files), "Hugging Face");
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::huggingface_clip_names(tensors);
   for (const auto& [name, view] : tensors) {

@@ -17,6 +17,9 @@ class TensorShapes {
       : tensors_(tensors), names_(names) {}
 
   [[nodiscard]] VITRAIL_NOINLINE bool has(std::string_view ours) const { return count(ours) > 0; }
+  [[nodiscard]] VITRAIL_NOINLINE bool has(std::string_view prefix, std::string_view rest) const {
+    return has(join(prefix, rest));
+  }
 
   /// Number of elements of all parts together, or 0 when there is no such tensor.
   [[nodiscard]] Index count(std::string_view ours) const {
@@ -44,6 +47,11 @@ class TensorShapes {
       fail(tensors_.path(), theirs(ours), " has ", n, " elements, expected a multiple of ", by);
     }
     return n / by;
+  }
+
+  [[nodiscard]] VITRAIL_NOINLINE Index quotient(std::string_view prefix, std::string_view rest,
+                                                Index by) const {
+    return quotient(join(prefix, rest), by);
   }
 
   /// The file's name of one of our tensors, for messages.
@@ -140,7 +148,7 @@ inline Index square_side(Index rows) {
 /// The convolutions before the patches, if there are any: their depth and widths.
 [[gnu::cold]] inline void infer_stem(const TensorShapes& t, ViTConfig& c) {
   const std::string root = "patch_embed.backbone.";
-  if (!t.has(join(root, "stem.conv.weight")) && !t.has(join(root, "conv.weight"))) {
+  if (!t.has(root, "stem.conv.weight") && !t.has(root, "conv.weight")) {
     c.stem.reset();
     return;
   }
@@ -148,7 +156,7 @@ inline Index square_side(Index rows) {
   stem.layers.clear();
   stem.middle.clear();
   stem.outputs.clear();
-  const bool bare = !t.has(join(root, "stem.conv.weight"));
+  const bool bare = !t.has(root, "stem.conv.weight");
   stem.width = t.quotient(root + (bare ? "norm.weight" : "stem.norm.weight"), 1);
   for (Index s = 0;; ++s) {
     const std::string stage = join(root, "stages.", s, ".blocks.");
@@ -156,8 +164,8 @@ inline Index square_side(Index rows) {
     while (t.has(join(stage, blocks, ".conv1.weight"))) ++blocks;
     if (blocks == 0) break;
     stem.layers.push_back(blocks);
-    stem.middle.push_back(t.quotient(join(stage, "0.norm1.weight"), 1));
-    stem.outputs.push_back(t.quotient(join(stage, "0.norm3.weight"), 1));
+    stem.middle.push_back(t.quotient(stage, "0.norm1.weight", 1));
+    stem.outputs.push_back(t.quotient(stage, "0.norm3.weight", 1));
   }
   c.stem = std::move(stem);
 }
@@ -215,13 +223,13 @@ inline Index square_side(Index rows) {
   c.depth = 0;
   while (t.has(join("blocks.", c.depth, norm1))) ++c.depth;
   const Index D = c.embed_dim;
-  const Index inner = t.quotient(join(attn, "qkv.weight"), 3 * D);  // A * hd
+  const Index inner = t.quotient(attn, "qkv.weight", 3 * D);  // A * hd
   if (c.heads < 1 || inner % c.heads != 0) {
     fail(t.path(), inner, " attention columns do not divide into ", c.heads, " heads");
   }
   c.head_dim = inner / c.heads;
-  c.mlp_hidden = t.quotient(join(mlp, "fc2.weight"), D);
-  c.gated_mlp = t.quotient(join(mlp, "fc1.weight"), D) == 2 * c.mlp_hidden;
+  c.mlp_hidden = t.quotient(mlp, "fc2.weight", D);
+  c.gated_mlp = t.quotient(mlp, "fc1.weight", D) == 2 * c.mlp_hidden;
   if (c.gated_mlp) c.activation = Activation::silu;
 
   c.class_token = t.has("cls_token");
@@ -233,14 +241,14 @@ inline Index square_side(Index rows) {
   c.pre_norm = t.has("norm_pre.weight");
   c.final_norm = t.has("norm.weight");
   c.fc_norm = t.has("fc_norm.weight");
-  c.qkv_bias = t.has(join(attn, "qkv.bias"));
-  c.qk_norm = t.has(join(attn, "q_norm.weight"));
-  c.attn_norm = t.has(join(attn, "norm.weight"));
-  c.differential_attention = t.has(join(attn, "sub_norm.weight"));
-  c.attn_proj = t.has(join(attn, "proj.weight"));
-  c.proj_bias = t.has(join(attn, "proj.bias"));
-  c.mlp_norm = t.has(join(mlp, "norm.weight"));
-  c.mlp_bias = t.has(join(mlp, "fc2.bias"));
+  c.qkv_bias = t.has(attn, "qkv.bias");
+  c.qk_norm = t.has(attn, "q_norm.weight");
+  c.attn_norm = t.has(attn, "norm.weight");
+  c.differential_attention = t.has(attn, "sub_norm.weight");
+  c.attn_proj = t.has(attn, "proj.weight");
+  c.proj_bias = t.has(attn, "proj.bias");
+  c.mlp_norm = t.has(mlp, "norm.weight");
+  c.mlp_bias = t.has(mlp, "fc2.bias");
   c.layer_scale = t.has(block + (things ? "attns.0.ls.gamma" : "ls1.gamma"));
   const std::string norm1_bias = join("blocks.0", norm1.substr(0, norm1.size() - 6), "bias");
   c.norm = t.has(norm1_bias) ? NormKind::layer_norm : NormKind::rms_norm;

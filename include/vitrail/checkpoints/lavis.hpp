@@ -17,13 +17,8 @@ namespace detail {
 
 /// What stands before the names of a LAVIS tower of CLIP's making.
 [[nodiscard]] inline std::optional<std::string> lavis_clip_prefix(const NamedTensors& tensors) {
-  for (const char* prefix : {"visual_encoder.", "module.visual_encoder."}) {
-    if (tensors.contains(prefix + std::string("conv1.weight")) &&
-        tensors.contains(prefix + std::string("transformer.resblocks.0.ln_1.weight"))) {
-      return prefix;
-    }
-  }
-  return std::nullopt;
+  constexpr const char* prefixes[] = {"visual_encoder.", "module.visual_encoder."};
+  return find_prefix(tensors, prefixes, "conv1.weight", "transformer.resblocks.0.ln_1.weight");
 }
 
 }  // namespace detail
@@ -35,14 +30,14 @@ namespace detail {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_lavis(CheckpointFiles files,
                                                       const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "LAVIS"};
+  Checkpoint checkpoint(std::move(files), "LAVIS");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const std::optional<std::string> clip = detail::lavis_clip_prefix(tensors);
   const std::string prefix = clip ? *clip : *detail::timm_prefix(tensors);
   checkpoint.names = clip ? detail::clip_names(prefix, false) : detail::timm_names(tensors, prefix);
   const std::string outside = prefix.substr(0, prefix.size() - 15);  // without "visual_encoder."
   const std::string last_norm = join(outside, "ln_vision.");
-  const bool blip2 = clip || tensors.contains(join(last_norm, "weight"));
+  const bool blip2 = clip || tensors.contains(last_norm, "weight");
   for (const auto& [name, view] : tensors) {
     if (!name.starts_with(prefix) && !name.starts_with(last_norm))
       checkpoint.unused.push_back(name);
@@ -85,13 +80,8 @@ namespace detail {
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   if (blip2) checkpoint.stage_names.push_back({"hidden_states.{last}", "vit_features"});
   apply_options(options, checkpoint);
-  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                             .width = c.image_width,
-                                             .resize = ResizeMode::squash,
-                                             .crop_fraction = 1,
-                                             .mean = clip_mean,
-                                             .std = clip_std});
-  checkpoint.because.set("preprocess", "LAVIS's BlipImageEvalProcessor");
+  settle_evaluation(1, clip_mean, clip_std, "LAVIS's BlipImageEvalProcessor", checkpoint,
+                    ResizeMode::squash);
   return checkpoint;
 }
 

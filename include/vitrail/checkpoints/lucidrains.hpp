@@ -17,8 +17,9 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// The first releases, whose layers are wrapped once more than later ones.
-inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residual_names[] = {
+// Releases differ part by part, so each part is looked for by itself.
+inline constexpr NameRule lucidrains_residual[] = {
+
     {"blocks.{}.norm1.weight", "transformer.layers.{}.0.fn.norm.weight"},
     {"blocks.{}.norm1.bias", "transformer.layers.{}.0.fn.norm.bias"},
     {"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.fn.to_qkv.weight"},
@@ -30,13 +31,70 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_residu
     {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.fn.net.0.bias"},
     {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.3.weight"},
     {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.3.bias"}};
+inline constexpr NameRule lucidrains_patch_to_embedding[] = {
+    {"patch_embed.proj.weight", "patch_to_embedding.weight", Layout::pixels_last},
+    {"patch_embed.proj.bias", "patch_to_embedding.bias"}};
+inline constexpr NameRule lucidrains_normed_patches[] = {
+    {"patch_embed.norm_in.weight", "to_patch_embedding.1.weight", Layout::pixels_last},
+    {"patch_embed.norm_in.bias", "to_patch_embedding.1.bias", Layout::pixels_last},
+    {"patch_embed.proj.weight", "to_patch_embedding.2.weight", Layout::pixels_last},
+    {"patch_embed.proj.bias", "to_patch_embedding.2.bias"},
+    {"patch_embed.norm.weight", "to_patch_embedding.3.weight"},
+    {"patch_embed.norm.bias", "to_patch_embedding.3.bias"}};
+inline constexpr NameRule lucidrains_wrapped_attention[] = {
+    {"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.to_out.0.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.to_out.0.bias"}};
+inline constexpr NameRule lucidrains_bare_out[] = {
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.bias"}};
+inline constexpr NameRule lucidrains_wrapped_mlp[] = {
+    {"blocks.{}.norm2.weight", "transformer.layers.{}.1.norm.weight"},
+    {"blocks.{}.norm2.bias", "transformer.layers.{}.1.norm.bias"},
+    {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.fn.net.0.weight"},
+    {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.net.0.bias"},
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.net.3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.net.3.bias"}};
+inline constexpr NameRule lucidrains_mlp_without_dropout[] = {
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.3.bias"}};
+inline constexpr NameRule lucidrains_rules[] = {
+    {"cls_token", "cls_token"},
+    {"pos_embed", "pos_embedding"},
+    {"blocks.{}.norm1.weight", "transformer.layers.{}.0.norm.weight"},
+    {"blocks.{}.norm1.bias", "transformer.layers.{}.0.norm.bias"},
+    {"norm.weight", "transformer.norm.weight"},
+    {"norm.bias", "transformer.norm.bias"},
+    {"patch_embed.proj.weight", "to_patch_embedding.1.weight", Layout::pixels_last},
+    {"patch_embed.proj.bias", "to_patch_embedding.1.bias"},
+    {"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.to_qkv.weight"},
+    {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.0.weight"},
+    {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.0.bias"},
+    {"blocks.{}.norm2.weight", "transformer.layers.{}.1.net.0.weight"},
+    {"blocks.{}.norm2.bias", "transformer.layers.{}.1.net.0.bias"},
+    {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.net.1.weight"},
+    {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.net.1.bias"},
+    {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.4.weight"},
+    {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.4.bias"}};
 
 /// The very first ones, without dropout layers.
-inline constexpr std::pair<std::string_view, std::string_view> lucidrains_first_names[] = {
+inline constexpr NameRule lucidrains_first[] = {
     {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.fn.to_out.weight"},
     {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.fn.to_out.bias"},
     {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.fn.net.2.weight"},
     {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.fn.net.2.bias"}};
+
+/// Releases differ part by part, so each part is looked for by itself.
+inline constexpr NameRules lucidrains_names[] = {
+    {"transformer.layers.0.0.fn.fn.to_out.weight", lucidrains_first},
+    {"transformer.layers.0.0.fn.fn.to_qkv.weight", lucidrains_residual},  // until 0.7
+    {"patch_to_embedding.weight", lucidrains_patch_to_embedding},
+    {"to_patch_embedding.2.weight", lucidrains_normed_patches},
+    {"transformer.layers.0.0.fn.to_qkv.weight", lucidrains_wrapped_attention},
+    {"transformer.layers.0.0.to_out.weight", lucidrains_bare_out},
+    {"transformer.layers.0.1.fn.net.0.weight", lucidrains_wrapped_mlp},
+    {"transformer.layers.0.1.net.3.weight", lucidrains_mlp_without_dropout},
+    {"", lucidrains_rules}};
 
 /// The layers with weights of the classifier `name`: a norm or none, one product or two with GELU
 /// between; what has no weights (GELU, dropout) counts in their numbers too.
@@ -71,82 +129,6 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_first_
     }
   }
   return numbers < std::vector<int>{0, 6, 7};
-}
-
-/// Releases differ part by part, so each part is looked for by itself.
-[[nodiscard, gnu::cold]] inline NameTable lucidrains_names(const NamedTensors& tensors) {
-  const auto has = [&](const char* name) { return tensors.contains(name); };
-  std::vector<NameRule> rules = {{"cls_token", "cls_token"},
-                                 {"pos_embed", "pos_embedding"},
-                                 {"blocks.{}.norm1.weight", "transformer.layers.{}.0.norm.weight"},
-                                 {"blocks.{}.norm1.bias", "transformer.layers.{}.0.norm.bias"},
-                                 {"norm.weight", "transformer.norm.weight"},
-                                 {"norm.bias", "transformer.norm.bias"}};
-  const auto add = [&](std::initializer_list<NameRule> more) {
-    rules.insert(rules.end(), more.begin(), more.end());
-  };
-  const auto flat = Layout::pixels_last;
-  if (has("to_patch_embedding.2.weight")) {
-    add({{"patch_embed.norm_in.weight", "to_patch_embedding.1.weight", flat},
-         {"patch_embed.norm_in.bias", "to_patch_embedding.1.bias", flat},
-         {"patch_embed.proj.weight", "to_patch_embedding.2.weight", flat},
-         {"patch_embed.proj.bias", "to_patch_embedding.2.bias"},
-         {"patch_embed.norm.weight", "to_patch_embedding.3.weight"},
-         {"patch_embed.norm.bias", "to_patch_embedding.3.bias"}});
-  } else {
-    add({{"patch_embed.proj.weight", "to_patch_embedding.1.weight", flat},
-         {"patch_embed.proj.bias", "to_patch_embedding.1.bias"}});
-    if (has("patch_to_embedding.weight")) {
-      rules.insert(rules.begin(), {{"patch_embed.proj.weight", "patch_to_embedding.weight", flat},
-                                   {"patch_embed.proj.bias", "patch_to_embedding.bias"}});
-    }
-  }
-  if (has("transformer.layers.0.0.fn.fn.to_qkv.weight")) {  // Residual(PreNorm(...)): until 0.7
-    for (const auto& [ours, theirs] : lucidrains_residual_names)
-      rules.insert(rules.begin(), {ours, theirs});
-    if (has("transformer.layers.0.0.fn.fn.to_out.weight")) {
-      for (const auto& [ours, theirs] : lucidrains_first_names)
-        rules.insert(rules.begin(), {ours, theirs});
-    }
-  }
-  if (has("transformer.layers.0.0.fn.to_qkv.weight")) {
-    add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.fn.to_qkv.weight"},
-         {"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.fn.to_out.0.weight"},
-         {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.fn.to_out.0.bias"}});
-  } else {
-    add({{"blocks.{}.attn.qkv.weight", "transformer.layers.{}.0.to_qkv.weight"}});
-    if (has("transformer.layers.0.0.to_out.weight")) {
-      add({{"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.weight"},
-           {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.bias"}});
-    } else {
-      add({{"blocks.{}.attn.proj.weight", "transformer.layers.{}.0.to_out.0.weight"},
-           {"blocks.{}.attn.proj.bias", "transformer.layers.{}.0.to_out.0.bias"}});
-    }
-  }
-  if (has("transformer.layers.0.1.fn.net.0.weight")) {
-    add({{"blocks.{}.norm2.weight", "transformer.layers.{}.1.norm.weight"},
-         {"blocks.{}.norm2.bias", "transformer.layers.{}.1.norm.bias"},
-         {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.fn.net.0.weight"},
-         {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.fn.net.0.bias"},
-         {"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.fn.net.3.weight"},
-         {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.fn.net.3.bias"}});
-  } else {
-    add({{"blocks.{}.norm2.weight", "transformer.layers.{}.1.net.0.weight"},
-         {"blocks.{}.norm2.bias", "transformer.layers.{}.1.net.0.bias"},
-         {"blocks.{}.mlp.fc1.weight", "transformer.layers.{}.1.net.1.weight"},
-         {"blocks.{}.mlp.fc1.bias", "transformer.layers.{}.1.net.1.bias"}});
-    if (has("transformer.layers.0.1.net.3.weight")) {  // without dropout layers
-      add({{"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.3.weight"},
-           {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.3.bias"}});
-    } else {
-      add({{"blocks.{}.mlp.fc2.weight", "transformer.layers.{}.1.net.4.weight"},
-           {"blocks.{}.mlp.fc2.bias", "transformer.layers.{}.1.net.4.bias"}});
-    }
-  }
-  NameTable names("", std::move(rules));
-  const bool linear = has("linear_head.weight") || has("linear_head.0.weight");
-  add_lucidrains_head(tensors, linear ? "linear_head" : "mlp_head", names);
-  return names;
 }
 
 /// The release that a user (--arch vit-pytorch-0.6.6) or config.json ("version") names, or "".
@@ -194,9 +176,12 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_first_
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_lucidrains(CheckpointFiles files,
                                                            const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "lucidrains"};
+  Checkpoint checkpoint(std::move(files), "lucidrains");
   const NamedTensors& tensors = checkpoint.files.tensors;
-  checkpoint.names = detail::lucidrains_names(tensors);
+  add_rules(tensors, detail::lucidrains_names, checkpoint.names);
+  const bool linear =
+      tensors.contains("linear_head.weight") || tensors.contains("linear_head.0.weight");
+  detail::add_lucidrains_head(tensors, linear ? "linear_head" : "mlp_head", checkpoint.names);
   checkpoint.unused = {"cls_token"};  // of no rows in the newest releases with pool='mean'
   checkpoint.stage_names = {{"forward_features", "transformer_output"}};
   const TensorShapes shapes(tensors, checkpoint.names);
@@ -256,14 +241,8 @@ inline constexpr std::pair<std::string_view, std::string_view> lucidrains_first_
   infer_from_tensors(shapes, checkpoint.names, image_known, c);
   apply_options(options, checkpoint);
   c.pool_includes_prefix = c.pooling == Pooling::avg;
-  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                             .width = c.image_width,
-                                             .resize = ResizeMode::squash,
-                                             .filter = Filter::bilinear,
-                                             .crop_fraction = 1,
-                                             .mean = standard_mean,
-                                             .std = standard_std});
-  checkpoint.because.set("preprocess", "a guess: vit-pytorch leaves it to its users");
+  settle_evaluation(1, standard_mean, standard_std, "a guess: vit-pytorch leaves it to its users",
+                    checkpoint, ResizeMode::squash, Filter::bilinear);
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }

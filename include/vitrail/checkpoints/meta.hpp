@@ -23,7 +23,7 @@ VITRAIL_BEGIN_NAMESPACE
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_meta_deit(CheckpointFiles files,
                                                           const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta DeiT"};
+  Checkpoint checkpoint(std::move(files), "Meta DeiT");
   const ConfigFile& file = *checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   c.heads = 0;
@@ -45,12 +45,7 @@ VITRAIL_BEGIN_NAMESPACE
   if (c.distilled_head)
     checkpoint.stage_names = {{"pooled", "pooled.cls"}, {"pooled_dist", "pooled.dist"}};
   apply_options(options, checkpoint);
-  checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                             .width = c.image_width,
-                                             .crop_fraction = 0.9,
-                                             .mean = imagenet_mean,
-                                             .std = imagenet_std});
-  checkpoint.because.set("preprocess", "DeiT's evaluation");
+  settle_evaluation(0.9, imagenet_mean, imagenet_std, "DeiT's evaluation", checkpoint);
   settle_labels({}, "", checkpoint);
   return checkpoint;
 }
@@ -59,11 +54,10 @@ namespace detail {
 
 /// What only Meta's self-supervised encoders leave in their files.
 [[nodiscard]] inline bool is_dinov2(const NamedTensors& tensors, const std::string& prefix) {
-  return tensors.contains(join(prefix, "mask_token")) &&
-         tensors.contains(join(prefix, "blocks.0.ls1.gamma"));
+  return tensors.contains(prefix, "mask_token") && tensors.contains(prefix, "blocks.0.ls1.gamma");
 }
 [[nodiscard]] inline bool is_mae(const NamedTensors& tensors, const std::string& prefix) {
-  return tensors.contains(join(prefix, "decoder_embed.weight"));
+  return tensors.contains(prefix, "decoder_embed.weight");
 }
 [[nodiscard]] inline bool is_dino(const NamedTensors& tensors) {
   for (const char* name : {"head.last_layer.weight_g", "module.head.last_layer.weight_g",
@@ -75,9 +69,8 @@ namespace detail {
 /// I-JEPA's encoder: no class token, a position for every patch, no classifier.
 [[nodiscard]] inline bool is_ijepa(const NamedTensors& tensors, const std::string& prefix) {
   return (prefix == "encoder." || prefix == "module.encoder.") &&
-         !tensors.contains(join(prefix, "cls_token")) &&
-         tensors.contains(join(prefix, "pos_embed")) &&
-         !tensors.contains(join(prefix, "head.weight"));
+         !tensors.contains(prefix, "cls_token") && tensors.contains(prefix, "pos_embed") &&
+         !tensors.contains(prefix, "head.weight");
 }
 
 /// Chunked blocks, as in training: "blocks.<chunk>.<block>." instead of "blocks.<block>.".
@@ -124,8 +117,8 @@ namespace detail {
 /// DINO, DINOv2, DINOv3, MAE and I-JEPA by what only their files hold.
 [[nodiscard]] inline bool is_meta(const NamedTensors& tensors) {
   for (const char* prefix : {"", "module.", "backbone.", "teacher.backbone."}) {
-    if (tensors.contains(prefix + std::string("mask_token")) &&
-        tensors.contains(prefix + std::string("blocks.0.0.norm1.weight"))) {
+    if (tensors.contains(prefix, "mask_token") &&
+        tensors.contains(prefix, "blocks.0.0.norm1.weight")) {
       return true;  // DINOv2 in training's chunks
     }
   }
@@ -141,13 +134,12 @@ namespace detail {
       std::any_of(files.tensors.begin(), files.tensors.end(),
                   [](const auto& tensor) { return tensor.first.ends_with(".bias_mask"); });
   if (masked) files.tensors = MaskedBiases(files.tensors, options.limits);
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "Meta"};
+  Checkpoint checkpoint(std::move(files), "Meta");
   const NamedTensors& tensors = checkpoint.files.tensors;
   const auto plain_prefix = detail::timm_prefix(tensors);
   std::string prefix = plain_prefix.value_or("");
   for (const char* start : {"module.", "backbone.", "teacher.backbone."}) {
-    if (!plain_prefix && tensors.contains(start + std::string("blocks.0.0.norm1.weight")))
-      prefix = start;
+    if (!plain_prefix && tensors.contains(start, "blocks.0.0.norm1.weight")) prefix = start;
   }
   checkpoint.names = detail::timm_names(tensors, prefix);
   if (!plain_prefix) detail::add_chunked_blocks(tensors, checkpoint.names);
@@ -155,7 +147,7 @@ namespace detail {
   const bool dinov3 = tensors.contains(join(prefix, "rope_embed.periods"));
   const bool mae = !dinov2 && detail::is_mae(tensors, prefix);
   const bool dino = !dinov2 && !mae && detail::is_dino(tensors);
-  const bool registers = tensors.contains(join(prefix, "register_tokens"));
+  const bool registers = tensors.contains(prefix, "register_tokens");
   checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "decoder_*")};
   if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);

@@ -4,15 +4,16 @@
 //
 // `{}` stands for the numbers in our name, one after the other ({+1} and {-1} for their
 // neighbours),
-// `~` for the prefix that this file uses, and a list in braces for tensors that are joined row
-// below row. An entry "0" in such a list is a part that is zero and not stored. A rule may take
-// rows of the stored tensor only.
+// `~` for the prefix that this file uses, `^` for what it calls a block, and a list in braces for
+// tensors that are joined row below row. An entry "0" in such a list is a part that is zero and not
+// stored. A rule may take rows of the stored tensor only; a name without the number that ours has
+// is a tensor that stacks all blocks: block i is row i.
 #ifndef VITRAIL_CHECKPOINTS_NAME_TABLE_HPP
 #define VITRAIL_CHECKPOINTS_NAME_TABLE_HPP
 
 #include <map>
-#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,9 +29,6 @@ enum class Layout {
   hwio,        // (P, P, C, D) for (D, C, P, P): flax's convolutions
   pixels_last  // (D, P, P, C) for (D, C, P, P): patches flattened pixel by pixel
 };
-
-/// NameRule::begin of a tensor that stacks all blocks: block i is row i.
-inline constexpr std::int64_t row_of_block = -1;
 
 struct NameRule {
   std::string_view ours;
@@ -50,38 +48,42 @@ struct TensorSource {
 
 class NameTable {
  public:
-  NameTable() = default;
-  NameTable(std::string prefix, std::vector<NameRule> rules)
-      : prefix_(std::move(prefix)), rules_(std::move(rules)) {}
-
-  /// Adds a tensor whose name no pattern gives; it goes before the rules.
-  void add(std::string ours, TensorSource source) {
-    single_.insert_or_assign(std::move(ours), std::move(source));
+  VITRAIL_NOINLINE NameTable() = default;
+  VITRAIL_NOINLINE NameTable(NameTable&&) = default;
+  VITRAIL_NOINLINE NameTable& operator=(NameTable&&) = default;
+  VITRAIL_NOINLINE ~NameTable() = default;
+  explicit NameTable(std::string_view prefix, std::span<const NameRule> rules = {},
+                     std::string_view block = {})
+      : prefix_(prefix), block_(block) {
+    add(rules);
   }
 
-  /// Adds a rule whose words are made at run time.
-  void add_rule(const std::string& ours, const std::string& theirs, Layout layout,
-                std::int64_t begin = 0) {
-    made_.push_back(std::make_shared<const std::string>(ours));
-    made_.push_back(std::make_shared<const std::string>(theirs));
-    rules_.push_back({**(made_.end() - 2), *made_.back(), layout, begin});
+  /// Adds rules behind those that are there: the first that fits a name decides.
+  VITRAIL_NOINLINE void add(std::span<const NameRule> rules) {
+    rules_.insert(rules_.end(), rules.begin(), rules.end());
+  }
+  /// Adds a tensor whose name no pattern gives; it goes before the rules.
+  VITRAIL_NOINLINE void add(std::string ours, TensorSource source) {
+    single_.insert_or_assign(std::move(ours), std::move(source));
   }
 
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
 
   /// Where `ours` is, or nothing when the publisher has no such tensor. A table without rules is
   /// the identity.
-  [[nodiscard]] std::optional<TensorSource> find(std::string_view ours) const {
+  [[nodiscard]] VITRAIL_NOINLINE std::optional<TensorSource> find(std::string_view ours) const {
     if (const auto found = single_.find(ours); found != single_.end()) return found->second;
     if (rules_.empty()) return TensorSource{{prefix_ + std::string(ours)}};
     const auto [pattern, numbers] = split_numbers(ours);
     for (const NameRule& rule : rules_) {
       if (rule.ours == "*") return TensorSource{{prefix_ + std::string(ours)}};
       if (rule.ours != pattern) continue;
-      const bool stacked = rule.begin == row_of_block;
-      return TensorSource{expand(rule.theirs, numbers), rule.layout,
-                          stacked ? numbers.at(0) : rule.begin,
-                          stacked ? numbers.at(0) + 1 : rule.end};
+      TensorSource source{{}, rule.layout, rule.begin, rule.end};
+      if (expand(rule.theirs, numbers, source.names) == 0 && !numbers.empty()) {
+        source.begin = numbers.front();
+        source.end = numbers.front() + 1;
+      }
+      return source;
     }
     return std::nullopt;
   }
@@ -108,37 +110,42 @@ class NameTable {
     return result;
   }
 
-  [[nodiscard]] std::vector<std::string> expand(std::string_view theirs,
-                                                const std::vector<std::int64_t>& numbers) const {
-    std::vector<std::string> names{""};
+  /// The names that `theirs` stands for; returns how many of the numbers are in them.
+  std::size_t expand(std::string_view theirs, const std::vector<std::int64_t>& numbers,
+                     std::vector<std::string>& names) const {
+    std::string pattern;
+    for (const char c : theirs) {
+      if (c == '~') pattern += prefix_;
+      if (c == '^') pattern += block_;
+      if (c != '~' && c != '^') pattern += c;
+    }
+    names.assign(1, "");
     std::vector<std::string> parts;
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < theirs.size(); ++i) {
-      if (theirs[i] == '~') {
-        for (std::string& name : names) name += prefix_;
-        continue;
-      }
-      if (theirs[i] != '{') {
-        for (std::string& name : names) name += theirs[i];
-        continue;
-      }
-      const std::size_t end = theirs.find('}', i);
-      const std::string_view list = theirs.substr(i + 1, end - i - 1);
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < pattern.size();) {
+      const std::size_t open = std::min(pattern.find('{', i), pattern.size());
+      append(pattern.substr(i, open - i), names);
+      if (open == pattern.size()) break;
+      const std::size_t close = pattern.find('}', open);
+      const std::string list = pattern.substr(open + 1, close - open - 1);
+      i = close + 1;
       if (list.empty() || list == "+1" || list == "-1") {
         const std::int64_t shift = list.empty() ? 0 : list == "+1" ? 1 : -1;
-        const std::string number = std::to_string(numbers.at(next++) + shift);
-        for (std::string& name : names) name += number;
+        append(std::to_string(numbers.at(used++) + shift), names);
       } else {
         parts = split(list);
         names.resize(parts.size(), names.front());
         for (std::size_t n = 0; n < names.size(); ++n) names[n] += parts[n];
       }
-      i = end;
     }
     for (std::size_t n = 0; n < parts.size(); ++n) {
       if (parts[n] == "0") names[n].clear();
     }
-    return names;
+    return used;
+  }
+
+  VITRAIL_NOINLINE static void append(const std::string& text, std::vector<std::string>& names) {
+    for (std::string& name : names) name += text;
   }
 
   static std::vector<std::string> split(std::string_view list) {
@@ -152,8 +159,8 @@ class NameTable {
   }
 
   std::string prefix_;
+  std::string block_;
   std::vector<NameRule> rules_;
-  std::vector<std::shared_ptr<const std::string>> made_;  // what rules_ refers to beside literals
   std::map<std::string, TensorSource, NameLess> single_;
 };
 

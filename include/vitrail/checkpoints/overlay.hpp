@@ -11,7 +11,6 @@
 #define VITRAIL_CHECKPOINTS_OVERLAY_HPP
 
 #include <cmath>
-#include <filesystem>
 #include <vitrail/checkpoints/files.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -125,22 +124,19 @@ class OverlaidTensors : public NamedTensors {
 /// OverlaidTensors and open_tensor_file do.
 [[gnu::cold]] inline void lay_over(const std::string& path, const Limits& limits,
                                    CheckpointFiles& files) {
-  std::filesystem::path file = path;
-  std::error_code error;
-  if (std::filesystem::is_directory(file, error)) {
-    const bool peft = std::filesystem::is_regular_file(file / "adapter_model.safetensors");
-    const bool torch = std::filesystem::is_regular_file(file / "adapter_model.bin");
-    const bool hub = std::filesystem::is_regular_file(file / "pytorch_adapter.bin");
-    file = peft    ? file / "adapter_model.safetensors"
-           : torch ? file / "adapter_model.bin"
-           : hub   ? file / "pytorch_adapter.bin"
-                   : std::filesystem::path(detail::find_weights(file));
+  std::string file = path;
+  if (detail::is_folder(path)) {
+    file.clear();
+    for (const char* name :
+         {"adapter_model.safetensors", "adapter_model.bin", "pytorch_adapter.bin"}) {
+      if (file.empty() && detail::is_file(detail::path_in(path, name)))
+        file = detail::path_in(path, name);
+    }
+    if (file.empty()) file = detail::find_weights(path);
   }
-  const TensorFile over = open_tensor_file(file.string(), limits);
-  const std::filesystem::path beside = file.parent_path() / "adapter_config.json";
-  std::optional<ConfigFile> config;
-  if (std::filesystem::is_regular_file(beside))
-    config = ConfigFile{beside.string(), read_json(beside.string(), limits)};
+  const TensorFile over = open_tensor_file(file, limits);
+  std::optional<ConfigFile> config =
+      detail::find_config(detail::folder_of(file), "adapter_config.json", limits);
   files.tensors = OverlaidTensors(files.tensors, over, config ? &*config : nullptr, limits);
   if (config) files.adapter_config = std::move(config);
 }

@@ -112,8 +112,7 @@ class FoldedProbe : public RewrittenTensors {
     for (const auto& [name, view] : tensors) {
       if (!name.ends_with("head.0.running_mean")) continue;
       const std::string prefix = name.substr(0, name.size() - 19);
-      if (!tensors.contains(join(prefix, "head.0.weight")) &&
-          tensors.contains(join(prefix, "head.1.weight")))
+      if (!tensors.contains(prefix, "head.0.weight") && tensors.contains(prefix, "head.1.weight"))
         return prefix;
     }
     return std::nullopt;

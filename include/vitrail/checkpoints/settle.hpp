@@ -31,8 +31,8 @@ VITRAIL_BEGIN_NAMESPACE
   for (const auto& [word, activation] : known) {
     if (word == name) return activation;
   }
-  fail(where, "unknown activation '", name,
-       "', expected gelu, gelu_tanh, quick_gelu, silu or relu");
+  fail(where, "unknown activation ", detail::in_quotes(name),
+       ", expected gelu, gelu_tanh, quick_gelu, silu or relu");
 }
 
 /// Sets image_height and image_width. Throws Error when they are more than a picture may be.
@@ -177,6 +177,8 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
            ": its tensors are made for ", name_of(c.pooling));
     set(c.pooling, options.pooling, "pooling");
   }
+  if (!(c.norm_eps >= 0 && c.norm_eps <= 1))
+    fail(checkpoint.path(), "the norms' eps is beyond 0 to 1");
   c.pad_to_patch = c.pad_to_patch || options.pad_to_patch;
 }
 
@@ -191,6 +193,23 @@ inline void settle_labels(std::vector<std::string> from_config, const std::strin
     checkpoint.labels = imagenet_labels();
     checkpoint.because.set("labels", "ImageNet-1k, built in");
   }
+}
+
+/// Preprocessing in timm's words, at the checkpoint's own size; `because` says who has it so.
+VITRAIL_NOINLINE inline void settle_evaluation(double crop_fraction,
+                                               const std::array<float, 3>& mean,
+                                               const std::array<float, 3>& std,
+                                               std::string_view because, Checkpoint& checkpoint,
+                                               ResizeMode resize = ResizeMode::shortest_edge,
+                                               Filter filter = Filter::bicubic) {
+  checkpoint.preprocess = completed_as_timm({.height = checkpoint.config.image_height,
+                                             .width = checkpoint.config.image_width,
+                                             .resize = resize,
+                                             .filter = filter,
+                                             .crop_fraction = crop_fraction,
+                                             .mean = mean,
+                                             .std = std});
+  checkpoint.because.set("preprocess", because);
 }
 
 /// Preprocessing from `file`'s JSON, if it holds a recipe.

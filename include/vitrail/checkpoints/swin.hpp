@@ -17,12 +17,12 @@ enum class SwinDialect { timm, microsoft, huggingface };
 
 struct SwinFile {
   SwinDialect dialect = SwinDialect::timm;
-  std::string prefix;
+  std::string_view prefix;
 };
 
 [[nodiscard]] inline std::optional<SwinFile> swin_file(const NamedTensors& tensors) {
   for (const char* prefix : {"", "swin.", "module.", "model.", "backbone."}) {
-    const auto has = [&](const char* name) { return tensors.contains(prefix + std::string(name)); };
+    const auto has = [&](const char* name) { return tensors.contains(prefix, name); };
     if (has("encoder.layers.0.blocks.0.attention.self.relative_position_bias_table"))
       return SwinFile{SwinDialect::huggingface, prefix};
     if (!has("layers.0.blocks.0.attn.relative_position_bias_table") ||
@@ -36,58 +36,56 @@ struct SwinFile {
   return std::nullopt;
 }
 
+inline constexpr NameRule huggingface_swin_rules[] = {
+    {"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
+    {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
+    {"patch_embed.norm.weight", "~embeddings.norm.weight"},
+    {"patch_embed.norm.bias", "~embeddings.norm.bias"},
+    {"layers.{}.blocks.{}.norm1.weight", "~encoder.layers.{}.blocks.{}.layernorm_before.weight"},
+    {"layers.{}.blocks.{}.norm1.bias", "~encoder.layers.{}.blocks.{}.layernorm_before.bias"},
+    {"layers.{}.blocks.{}.attn.qkv.weight",
+     "~encoder.layers.{}.blocks.{}.attention.self.{query,key,value}.weight"},
+    {"layers.{}.blocks.{}.attn.qkv.bias",
+     "~encoder.layers.{}.blocks.{}.attention.self.{query,key,value}.bias"},
+    {"layers.{}.blocks.{}.attn.relative_position_bias_table",
+     "~encoder.layers.{}.blocks.{}.attention.self.relative_position_bias_table"},
+    {"layers.{}.blocks.{}.attn.proj.weight",
+     "~encoder.layers.{}.blocks.{}.attention.output.dense.weight"},
+    {"layers.{}.blocks.{}.attn.proj.bias",
+     "~encoder.layers.{}.blocks.{}.attention.output.dense.bias"},
+    {"layers.{}.blocks.{}.norm2.weight", "~encoder.layers.{}.blocks.{}.layernorm_after.weight"},
+    {"layers.{}.blocks.{}.norm2.bias", "~encoder.layers.{}.blocks.{}.layernorm_after.bias"},
+    {"layers.{}.blocks.{}.mlp.fc1.weight",
+     "~encoder.layers.{}.blocks.{}.intermediate.dense.weight"},
+    {"layers.{}.blocks.{}.mlp.fc1.bias", "~encoder.layers.{}.blocks.{}.intermediate.dense.bias"},
+    {"layers.{}.blocks.{}.mlp.fc2.weight", "~encoder.layers.{}.blocks.{}.output.dense.weight"},
+    {"layers.{}.blocks.{}.mlp.fc2.bias", "~encoder.layers.{}.blocks.{}.output.dense.bias"},
+    {"layers.{}.downsample.norm.weight", "~encoder.layers.{-1}.downsample.norm.weight"},
+    {"layers.{}.downsample.norm.bias", "~encoder.layers.{-1}.downsample.norm.bias"},
+    {"layers.{}.downsample.reduction.weight", "~encoder.layers.{-1}.downsample.reduction.weight"},
+    {"norm.weight", "~layernorm.weight"},
+    {"norm.bias", "~layernorm.bias"},
+    {"head.weight", "classifier.weight"},
+    {"head.bias", "classifier.bias"}};
+inline constexpr NameRule microsoft_swin_rules[] = {
+    {"layers.{}.downsample.norm.weight", "~layers.{-1}.downsample.norm.weight"},
+    {"layers.{}.downsample.norm.bias", "~layers.{-1}.downsample.norm.bias"},
+    {"layers.{}.downsample.reduction.weight", "~layers.{-1}.downsample.reduction.weight"}};
+inline constexpr NameRule swin_fc_head[] = {{"head.weight", "~head.fc.weight"},
+                                            {"head.bias", "~head.fc.bias"}};
+inline constexpr NameRule swin_others[] = {{"*", "*"}};
+
 [[nodiscard, gnu::cold]] inline NameTable swin_names(const NamedTensors& tensors,
                                                      const SwinFile& file) {
-  std::vector<NameRule> rules;
-  const auto add = [&](std::initializer_list<NameRule> more) {
-    rules.insert(rules.end(), more.begin(), more.end());
-  };
+  NameTable names(file.prefix);
   if (file.dialect == SwinDialect::huggingface) {
-    add({{"patch_embed.proj.weight", "~embeddings.patch_embeddings.projection.weight"},
-         {"patch_embed.proj.bias", "~embeddings.patch_embeddings.projection.bias"},
-         {"patch_embed.norm.weight", "~embeddings.norm.weight"},
-         {"patch_embed.norm.bias", "~embeddings.norm.bias"},
-         {"layers.{}.blocks.{}.norm1.weight",
-          "~encoder.layers.{}.blocks.{}.layernorm_before.weight"},
-         {"layers.{}.blocks.{}.norm1.bias", "~encoder.layers.{}.blocks.{}.layernorm_before.bias"},
-         {"layers.{}.blocks.{}.attn.qkv.weight",
-          "~encoder.layers.{}.blocks.{}.attention.self.{query,key,value}.weight"},
-         {"layers.{}.blocks.{}.attn.qkv.bias",
-          "~encoder.layers.{}.blocks.{}.attention.self.{query,key,value}.bias"},
-         {"layers.{}.blocks.{}.attn.relative_position_bias_table",
-          "~encoder.layers.{}.blocks.{}.attention.self.relative_position_bias_table"},
-         {"layers.{}.blocks.{}.attn.proj.weight",
-          "~encoder.layers.{}.blocks.{}.attention.output.dense.weight"},
-         {"layers.{}.blocks.{}.attn.proj.bias",
-          "~encoder.layers.{}.blocks.{}.attention.output.dense.bias"},
-         {"layers.{}.blocks.{}.norm2.weight",
-          "~encoder.layers.{}.blocks.{}.layernorm_after.weight"},
-         {"layers.{}.blocks.{}.norm2.bias", "~encoder.layers.{}.blocks.{}.layernorm_after.bias"},
-         {"layers.{}.blocks.{}.mlp.fc1.weight",
-          "~encoder.layers.{}.blocks.{}.intermediate.dense.weight"},
-         {"layers.{}.blocks.{}.mlp.fc1.bias",
-          "~encoder.layers.{}.blocks.{}.intermediate.dense.bias"},
-         {"layers.{}.blocks.{}.mlp.fc2.weight", "~encoder.layers.{}.blocks.{}.output.dense.weight"},
-         {"layers.{}.blocks.{}.mlp.fc2.bias", "~encoder.layers.{}.blocks.{}.output.dense.bias"},
-         {"layers.{}.downsample.norm.weight", "~encoder.layers.{-1}.downsample.norm.weight"},
-         {"layers.{}.downsample.norm.bias", "~encoder.layers.{-1}.downsample.norm.bias"},
-         {"layers.{}.downsample.reduction.weight",
-          "~encoder.layers.{-1}.downsample.reduction.weight"},
-         {"norm.weight", "~layernorm.weight"},
-         {"norm.bias", "~layernorm.bias"},
-         {"head.weight", "classifier.weight"},
-         {"head.bias", "classifier.bias"}});
-    return NameTable(file.prefix, std::move(rules));
+    names.add(huggingface_swin_rules);
+    return names;
   }
-  if (file.dialect == SwinDialect::microsoft) {
-    add({{"layers.{}.downsample.norm.weight", "~layers.{-1}.downsample.norm.weight"},
-         {"layers.{}.downsample.norm.bias", "~layers.{-1}.downsample.norm.bias"},
-         {"layers.{}.downsample.reduction.weight", "~layers.{-1}.downsample.reduction.weight"}});
-  }
-  if (tensors.contains(join(file.prefix, "head.fc.weight")))
-    add({{"head.weight", "~head.fc.weight"}, {"head.bias", "~head.fc.bias"}});
-  add({{"*", "*"}});
-  return NameTable(file.prefix, std::move(rules));
+  if (file.dialect == SwinDialect::microsoft) names.add(microsoft_swin_rules);
+  if (tensors.contains(file.prefix, "head.fc.weight")) names.add(swin_fc_head);
+  names.add(swin_others);
+  return names;
 }
 
 /// Everything but the picture's size and what publishers differ in.
@@ -105,7 +103,7 @@ struct SwinFile {
     Index blocks = 0;
     while (t.has(join(stage, blocks, ".norm1.weight"))) ++blocks;
     if (blocks == 0) break;
-    c.embed_dim = t.quotient(join(stage, "0.norm1.weight"), 1);
+    c.embed_dim = t.quotient(stage, "0.norm1.weight", 1);
     const Shape* table = t.shape(join(stage, "0.attn.relative_position_bias_table"));
     if (table == nullptr || table->rank() != 2 || square_side((*table)[0]) % 2 == 0 ||
         c.embed_dim != s.width << layer) {
@@ -114,7 +112,7 @@ struct SwinFile {
     }
     s.depths.push_back(blocks);
     s.heads.push_back((*table)[1]);
-    s.hidden.push_back(t.quotient(join(stage, "0.mlp.fc2.weight"), c.embed_dim));
+    s.hidden.push_back(t.quotient(stage, "0.mlp.fc2.weight", c.embed_dim));
     const Index window = (square_side((*table)[0]) + 1) / 2;
     if (layer == 0 || window > s.window) s.window = window;
     if ((*table)[1] < 1 || c.embed_dim % (*table)[1] != 0)
@@ -174,7 +172,7 @@ struct SwinFile {
   const char* publisher = kind.dialect == SwinDialect::timm          ? "timm"
                           : kind.dialect == SwinDialect::huggingface ? "Hugging Face"
                                                                      : "Microsoft";
-  Checkpoint checkpoint{.files = std::move(files), .publisher = publisher};
+  Checkpoint checkpoint(std::move(files), publisher);
   const NamedTensors& tensors = checkpoint.files.tensors;
   checkpoint.names = detail::swin_names(tensors, kind);
   checkpoint.unused = {"*.relative_position_index", "*.attn_mask"};
@@ -217,12 +215,8 @@ struct SwinFile {
   const std::optional<ConfigFile>& recipe = checkpoint.files.preprocessor_config;
   settle_preprocess(recipe, recipe ? &recipe->json : nullptr, checkpoint);
   if (!checkpoint.preprocess) {
-    checkpoint.preprocess = completed_as_timm({.height = c.image_height,
-                                               .width = c.image_width,
-                                               .crop_fraction = c.image_height > 224 ? 1.0 : 0.875,
-                                               .mean = imagenet_mean,
-                                               .std = imagenet_std});
-    checkpoint.because.set("preprocess", "Swin's evaluation");
+    settle_evaluation(c.image_height > 224 ? 1.0 : 0.875, imagenet_mean, imagenet_std,
+                      "Swin's evaluation", checkpoint);
   }
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   settle_labels(file && kind.dialect == SwinDialect::huggingface ? detail::huggingface_labels(*file)

@@ -159,106 +159,113 @@ inline std::vector<std::string> timm_labels(const std::optional<ConfigFile>& fil
   return {};
 }
 
-/// Names that some families have in the place of our own; `probe` tells that a file has them.
-struct TimmDialect {
-  std::string_view probe;
-  std::vector<NameRule> rules;
+/// Names that some families have in the place of our own.
+inline constexpr NameRule timm_gammas[] = {{"blocks.{}.ls1.gamma", "~blocks.{}.gamma_1"},
+                                           {"blocks.{}.ls2.gamma", "~blocks.{}.gamma_2"}};
+inline constexpr NameRule timm_qv_bias[] = {
+    {"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_bias,0,v_bias}"}};
+inline constexpr NameRule timm_split_qkv[] = {
+    {"blocks.{}.attn.qkv.weight", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.weight"}};
+inline constexpr NameRule timm_split_qkv_bias[] = {
+    {"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.bias"}};
+inline constexpr NameRule timm_split_qv_bias[] = {
+    {"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,0,v_proj}.bias"}};
+inline constexpr NameRule timm_split_gate[] = {
+    {"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{fc1_g,fc1_x}.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{fc1_g,fc1_x}.bias"}};
+inline constexpr NameRule timm_w12[] = {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.w12.weight"},
+                                        {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.w12.bias"},
+                                        {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
+                                        {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}};
+inline constexpr NameRule timm_w1_w2[] = {
+    {"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{w1,w2}.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{w1,w2}.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}};
+inline constexpr NameRule timm_ffn_norm[] = {
+    {"blocks.{}.mlp.norm.weight", "~blocks.{}.mlp.ffn_ln.weight"},
+    {"blocks.{}.mlp.norm.bias", "~blocks.{}.mlp.ffn_ln.bias"}};
+inline constexpr NameRule timm_inner_attn_norm[] = {
+    {"blocks.{}.attn.norm.weight", "~blocks.{}.attn.inner_attn_ln.weight"},
+    {"blocks.{}.attn.norm.bias", "~blocks.{}.attn.inner_attn_ln.bias"}};
+inline constexpr NameRule timm_adaptformer[] = {
+    {"blocks.{}.mlp.fc1.weight", "~blocks.{}.fc1.weight"},
+    {"blocks.{}.mlp.fc1.bias", "~blocks.{}.fc1.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~blocks.{}.fc2.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~blocks.{}.fc2.bias"}};
+inline constexpr NameRule timm_register_tokens[] = {{"reg_token", "~register_tokens"}};
+inline constexpr NameRule timm_storage_tokens[] = {{"reg_token", "~storage_tokens"}};
+
+inline constexpr NameRules timm_dialects[] = {
+    {"blocks.0.gamma_1", timm_gammas},       // BEiT, EVA, DINOv3, DeiT III
+    {"blocks.0.attn.q_bias", timm_qv_bias},  // BEiT, EVA: k has no bias
+    {"blocks.0.attn.k_proj.weight", timm_split_qkv},
+    {"blocks.0.attn.k_proj.bias", timm_split_qkv_bias},
+    {"blocks.0.attn.q_proj.bias", timm_split_qv_bias},
+    {"blocks.0.mlp.fc1_g.weight", timm_split_gate},
+    {"blocks.0.mlp.w12.weight", timm_w12},   // DINOv2
+    {"blocks.0.mlp.w1.weight", timm_w1_w2},  // EVA-02 and DINOv3 as their authors ship them
+    {"blocks.0.mlp.ffn_ln.weight", timm_ffn_norm},
+    {"blocks.0.attn.inner_attn_ln.weight", timm_inner_attn_norm},
+    {"blocks.0.fc1.weight", timm_adaptformer},  // AdaptFormer
+    {"register_tokens", timm_register_tokens},
+    {"storage_tokens", timm_storage_tokens},
 };
 
-[[nodiscard, gnu::cold]] inline std::vector<TimmDialect> timm_dialects() {
-  return {{"blocks.0.gamma_1",  // BEiT, EVA, DINOv3, DeiT III
-           {{"blocks.{}.ls1.gamma", "~blocks.{}.gamma_1"},
-            {"blocks.{}.ls2.gamma", "~blocks.{}.gamma_2"}}},
-          {"blocks.0.attn.q_bias",  // BEiT, EVA: k has no bias
-           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_bias,0,v_bias}"}}},
-          {"blocks.0.attn.k_proj.weight",
-           {{"blocks.{}.attn.qkv.weight", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.weight"}}},
-          {"blocks.0.attn.k_proj.bias",
-           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,k_proj,v_proj}.bias"}}},
-          {"blocks.0.attn.q_proj.bias",
-           {{"blocks.{}.attn.qkv.bias", "~blocks.{}.attn.{q_proj,0,v_proj}.bias"}}},
-          {"blocks.0.mlp.fc1_g.weight",
-           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{fc1_g,fc1_x}.weight"},
-            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{fc1_g,fc1_x}.bias"}}},
-          {"blocks.0.mlp.w12.weight",  // DINOv2
-           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.w12.weight"},
-            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.w12.bias"},
-            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
-            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}}},
-          {"blocks.0.mlp.w1.weight",  // EVA-02 and DINOv3 as their authors ship them
-           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.mlp.{w1,w2}.weight"},
-            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp.{w1,w2}.bias"},
-            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp.w3.weight"},
-            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp.w3.bias"}}},
-          {"blocks.0.mlp.ffn_ln.weight",
-           {{"blocks.{}.mlp.norm.weight", "~blocks.{}.mlp.ffn_ln.weight"},
-            {"blocks.{}.mlp.norm.bias", "~blocks.{}.mlp.ffn_ln.bias"}}},
-          {"blocks.0.attn.inner_attn_ln.weight",
-           {{"blocks.{}.attn.norm.weight", "~blocks.{}.attn.inner_attn_ln.weight"},
-            {"blocks.{}.attn.norm.bias", "~blocks.{}.attn.inner_attn_ln.bias"}}},
-          {"blocks.0.fc1.weight",  // AdaptFormer
-           {{"blocks.{}.mlp.fc1.weight", "~blocks.{}.fc1.weight"},
-            {"blocks.{}.mlp.fc1.bias", "~blocks.{}.fc1.bias"},
-            {"blocks.{}.mlp.fc2.weight", "~blocks.{}.fc2.weight"},
-            {"blocks.{}.mlp.fc2.bias", "~blocks.{}.fc2.bias"}}},
-          {"register_tokens", {{"reg_token", "~register_tokens"}}},
-          {"storage_tokens", {{"reg_token", "~storage_tokens"}}}};
-}
+/// A parallel block, but for its one product in.
+inline constexpr NameRule timm_parallel_scaling[] = {
+    {"blocks.{}.norm1.weight", "~blocks.{}.in_norm.weight"},
+    {"blocks.{}.norm1.bias", "~blocks.{}.in_norm.bias"},
+    {"blocks.{}.attn.q_norm.weight", "~blocks.{}.q_norm.weight"},
+    {"blocks.{}.attn.q_norm.bias", "~blocks.{}.q_norm.bias"},
+    {"blocks.{}.attn.k_norm.weight", "~blocks.{}.k_norm.weight"},
+    {"blocks.{}.attn.k_norm.bias", "~blocks.{}.k_norm.bias"},
+    {"blocks.{}.attn.sub_norm.weight", "~blocks.{}.sub_norm.weight"},
+    {"blocks.{}.attn.lambda_a", "~blocks.{}.lambda_a"},
+    {"blocks.{}.attn.lambda_b", "~blocks.{}.lambda_b"},
+    {"blocks.{}.attn.lambda_q1", "~blocks.{}.lambda_q1"},
+    {"blocks.{}.attn.lambda_k1", "~blocks.{}.lambda_k1"},
+    {"blocks.{}.attn.lambda_q2", "~blocks.{}.lambda_q2"},
+    {"blocks.{}.attn.lambda_k2", "~blocks.{}.lambda_k2"},
+    {"blocks.{}.attn.proj.weight", "~blocks.{}.attn_out_proj.weight"},
+    {"blocks.{}.attn.proj.bias", "~blocks.{}.attn_out_proj.bias"},
+    {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp_out_proj.weight"},
+    {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp_out_proj.bias"},
+    {"blocks.{}.ls1.gamma", "~blocks.{}.ls.gamma"},
+    {"blocks.{}.ls2.gamma", "~blocks.{}.ls.gamma"}};
 
-/// A parallel block's one product in: the rows of the MLP, then those of q, k and v.
-[[gnu::cold]] inline void add_parallel_scaling(std::vector<NameRule>& rules, Index hidden,
-                                               Index rows, bool has_bias, bool has_mlp_bias) {
-  rules.insert(
-      rules.end(),
-      {{"blocks.{}.norm1.weight", "~blocks.{}.in_norm.weight"},
-       {"blocks.{}.norm1.bias", "~blocks.{}.in_norm.bias"},
-       {"blocks.{}.mlp.fc1.weight", "~blocks.{}.in_proj.weight", Layout::same, 0, hidden},
-       {"blocks.{}.attn.qkv.weight", "~blocks.{}.in_proj.weight", Layout::same, hidden, rows},
-       {"blocks.{}.attn.q_norm.weight", "~blocks.{}.q_norm.weight"},
-       {"blocks.{}.attn.q_norm.bias", "~blocks.{}.q_norm.bias"},
-       {"blocks.{}.attn.k_norm.weight", "~blocks.{}.k_norm.weight"},
-       {"blocks.{}.attn.k_norm.bias", "~blocks.{}.k_norm.bias"},
-       {"blocks.{}.attn.sub_norm.weight", "~blocks.{}.sub_norm.weight"},
-       {"blocks.{}.attn.lambda_a", "~blocks.{}.lambda_a"},
-       {"blocks.{}.attn.lambda_b", "~blocks.{}.lambda_b"},
-       {"blocks.{}.attn.lambda_q1", "~blocks.{}.lambda_q1"},
-       {"blocks.{}.attn.lambda_k1", "~blocks.{}.lambda_k1"},
-       {"blocks.{}.attn.lambda_q2", "~blocks.{}.lambda_q2"},
-       {"blocks.{}.attn.lambda_k2", "~blocks.{}.lambda_k2"},
-       {"blocks.{}.attn.proj.weight", "~blocks.{}.attn_out_proj.weight"},
-       {"blocks.{}.attn.proj.bias", "~blocks.{}.attn_out_proj.bias"},
-       {"blocks.{}.mlp.fc2.weight", "~blocks.{}.mlp_out_proj.weight"},
-       {"blocks.{}.mlp.fc2.bias", "~blocks.{}.mlp_out_proj.bias"},
-       {"blocks.{}.ls1.gamma", "~blocks.{}.ls.gamma"},
-       {"blocks.{}.ls2.gamma", "~blocks.{}.ls.gamma"}});
-  if (has_bias) {
-    rules.insert(
-        rules.end(),
-        {{"blocks.{}.mlp.fc1.bias", "~blocks.{}.in_proj.bias", Layout::same, 0, hidden},
-         {"blocks.{}.attn.qkv.bias", "~blocks.{}.in_proj.bias", Layout::same, hidden, rows}});
-  } else if (has_mlp_bias) {
-    rules.push_back({"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp_bias"});
-  }
+/// The product in: the rows of the MLP, then those of q, k and v.
+[[gnu::cold]] inline void add_parallel_scaling(const NamedTensors& tensors, Index hidden,
+                                               Index rows, NameTable& names) {
+  const auto same = Layout::same;
+  const NameRule in_proj[] = {
+      {"blocks.{}.mlp.fc1.weight", "~blocks.{}.in_proj.weight", same, 0, hidden},
+      {"blocks.{}.attn.qkv.weight", "~blocks.{}.in_proj.weight", same, hidden, rows}};
+  const NameRule bias[] = {
+      {"blocks.{}.mlp.fc1.bias", "~blocks.{}.in_proj.bias", same, 0, hidden},
+      {"blocks.{}.attn.qkv.bias", "~blocks.{}.in_proj.bias", same, hidden, rows}};
+  constexpr NameRule mlp_bias[] = {{"blocks.{}.mlp.fc1.bias", "~blocks.{}.mlp_bias"}};
+  const NameRules sets[] = {{"blocks.0.in_proj.weight", in_proj},
+                            {"blocks.0.in_proj.bias", bias},
+                            {"blocks.0.mlp_bias", mlp_bias},
+                            {"", timm_parallel_scaling}};
+  add_rules(tensors, sets, names);
 }
 
 /// The names of a file whose tensors carry `prefix`.
 [[nodiscard, gnu::cold]] inline NameTable timm_names(const NamedTensors& tensors,
                                                      const std::string& prefix) {
-  std::vector<NameRule> rules;
-  for (const TimmDialect& dialect : timm_dialects()) {
-    if (tensors.contains(prefix + std::string(dialect.probe)))
-      rules.insert(rules.end(), dialect.rules.begin(), dialect.rules.end());
-  }
+  NameTable names(prefix);
+  add_rules(tensors, timm_dialects, names);
   const AnyView* in = tensors.find(join(prefix, "blocks.0.in_proj.weight"));
   const AnyView* out = tensors.find(join(prefix, "blocks.0.mlp_out_proj.weight"));
   if (in != nullptr && out != nullptr && in->shape.rank() == 2 && out->shape.rank() == 2 &&
       out->shape[1] < in->shape[0]) {
-    add_parallel_scaling(rules, out->shape[1], in->shape[0],
-                         tensors.contains(join(prefix, "blocks.0.in_proj.bias")),
-                         tensors.contains(join(prefix, "blocks.0.mlp_bias")));
+    add_parallel_scaling(tensors, out->shape[1], in->shape[0], names);
   }
-  rules.push_back({"*", "*"});
-  return NameTable(prefix, std::move(rules));
+  constexpr NameRule others[] = {{"*", "*"}};
+  names.add(others);
+  return names;
 }
 
 /// What wraps timm's names in files of other makers: training harnesses, open_clip's towers, BLIP.
@@ -268,10 +275,10 @@ struct TimmDialect {
         "module.encoder.", "visual.trunk.", "module.visual.trunk.", "visual_encoder.",
         "module.visual_encoder.", "vision_encoder.", "teacher.backbone.", "student.backbone."}) {
     const std::string start(prefix);
-    if (tensors.contains(join(start, "patch_embed.proj.weight")) &&
-        (tensors.contains(join(start, "blocks.0.norm1.weight")) ||
-         tensors.contains(join(start, "blocks.0.in_norm.weight")) ||
-         tensors.contains(join(start, "blocks.0.attns.0.norm.weight")))) {
+    if (tensors.contains(start, "patch_embed.proj.weight") &&
+        (tensors.contains(start, "blocks.0.norm1.weight") ||
+         tensors.contains(start, "blocks.0.in_norm.weight") ||
+         tensors.contains(start, "blocks.0.attns.0.norm.weight"))) {
       return start;
     }
   }
@@ -293,8 +300,8 @@ struct TimmDialect {
   const std::string block = join(checkpoint.names.prefix(), "blocks.0.");
   const bool gated =
       shapes.count("blocks.0.mlp.fc1.weight") == 2 * shapes.count("blocks.0.mlp.fc2.weight");
-  const bool eva02 = gated && (tensors.contains(join(block, "attn.k_proj.weight")) ||
-                               tensors.contains(join(block, "attn.q_bias")));
+  const bool eva02 = gated && (tensors.contains(block, "attn.k_proj.weight") ||
+                               tensors.contains(block, "attn.q_bias"));
   if ((!shapes.has("pos_embed") && !relative) || eva02) {
     fail(checkpoint.path(),
          "may have rotary positions (EVA-02, DINOv3), which tensors do not show; name the "
@@ -318,11 +325,11 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
 /// Throws Error when neither a config nor `options` nor the shapes settle the architecture.
 [[nodiscard, gnu::cold]] inline Checkpoint open_timm(CheckpointFiles files,
                                                      const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "timm"};
+  Checkpoint checkpoint(std::move(files), "timm");
   const std::optional<ConfigFile>& file = checkpoint.files.config;
   ViTConfig& c = checkpoint.config;
   const std::string prefix = *detail::timm_prefix(checkpoint.files.tensors);
-  if (checkpoint.files.tensors.contains(join(prefix, "blocks.0.out_proj.weight"))) {
+  if (checkpoint.files.tensors.contains(prefix, "blocks.0.out_proj.weight")) {
     checkpoint.files.tensors =
         SplitOutProjections(checkpoint.files.tensors, prefix, options.limits);
   }

@@ -12,44 +12,38 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-[[nodiscard, gnu::cold]] inline NameTable torchvision_names(bool legacy_mlp) {
-  std::vector<NameRule> rules = {
-      {"cls_token", "class_token"},
-      {"pos_embed", "encoder.pos_embedding"},
-      {"patch_embed.proj.weight", "conv_proj.weight"},
-      {"patch_embed.proj.bias", "conv_proj.bias"},
-      {"blocks.{}.norm1.weight", "encoder.layers.encoder_layer_{}.ln_1.weight"},
-      {"blocks.{}.norm1.bias", "encoder.layers.encoder_layer_{}.ln_1.bias"},
-      {"blocks.{}.attn.qkv.weight",
-       "encoder.layers.encoder_layer_{}.self_attention.in_proj_weight"},
-      {"blocks.{}.attn.qkv.bias", "encoder.layers.encoder_layer_{}.self_attention.in_proj_bias"},
-      {"blocks.{}.attn.proj.weight",
-       "encoder.layers.encoder_layer_{}.self_attention.out_proj.weight"},
-      {"blocks.{}.attn.proj.bias", "encoder.layers.encoder_layer_{}.self_attention.out_proj.bias"},
-      {"blocks.{}.norm2.weight", "encoder.layers.encoder_layer_{}.ln_2.weight"},
-      {"blocks.{}.norm2.bias", "encoder.layers.encoder_layer_{}.ln_2.bias"},
-      {"norm.weight", "encoder.ln.weight"},
-      {"norm.bias", "encoder.ln.bias"},
-      {"pre_logits.weight", "heads.pre_logits.weight"},
-      {"pre_logits.bias", "heads.pre_logits.bias"},
-      {"head.weight", "heads.head.weight"},
-      {"head.bias", "heads.head.bias"}};
-  if (legacy_mlp) {
-    rules.insert(
-        rules.end(),
-        {{"blocks.{}.mlp.fc1.weight", "encoder.layers.encoder_layer_{}.mlp.linear_1.weight"},
-         {"blocks.{}.mlp.fc1.bias", "encoder.layers.encoder_layer_{}.mlp.linear_1.bias"},
-         {"blocks.{}.mlp.fc2.weight", "encoder.layers.encoder_layer_{}.mlp.linear_2.weight"},
-         {"blocks.{}.mlp.fc2.bias", "encoder.layers.encoder_layer_{}.mlp.linear_2.bias"}});
-  } else {
-    rules.insert(rules.end(),
-                 {{"blocks.{}.mlp.fc1.weight", "encoder.layers.encoder_layer_{}.mlp.0.weight"},
-                  {"blocks.{}.mlp.fc1.bias", "encoder.layers.encoder_layer_{}.mlp.0.bias"},
-                  {"blocks.{}.mlp.fc2.weight", "encoder.layers.encoder_layer_{}.mlp.3.weight"},
-                  {"blocks.{}.mlp.fc2.bias", "encoder.layers.encoder_layer_{}.mlp.3.bias"}});
-  }
-  return NameTable("", std::move(rules));
-}
+inline constexpr NameRule torchvision_rules[] = {
+    {"cls_token", "class_token"},
+    {"pos_embed", "encoder.pos_embedding"},
+    {"patch_embed.proj.weight", "conv_proj.weight"},
+    {"patch_embed.proj.bias", "conv_proj.bias"},
+    {"blocks.{}.norm1.weight", "encoder.layers.encoder_layer_{}.ln_1.weight"},
+    {"blocks.{}.norm1.bias", "encoder.layers.encoder_layer_{}.ln_1.bias"},
+    {"blocks.{}.attn.qkv.weight", "encoder.layers.encoder_layer_{}.self_attention.in_proj_weight"},
+    {"blocks.{}.attn.qkv.bias", "encoder.layers.encoder_layer_{}.self_attention.in_proj_bias"},
+    {"blocks.{}.attn.proj.weight",
+     "encoder.layers.encoder_layer_{}.self_attention.out_proj.weight"},
+    {"blocks.{}.attn.proj.bias", "encoder.layers.encoder_layer_{}.self_attention.out_proj.bias"},
+    {"blocks.{}.norm2.weight", "encoder.layers.encoder_layer_{}.ln_2.weight"},
+    {"blocks.{}.norm2.bias", "encoder.layers.encoder_layer_{}.ln_2.bias"},
+    {"norm.weight", "encoder.ln.weight"},
+    {"norm.bias", "encoder.ln.bias"},
+    {"pre_logits.weight", "heads.pre_logits.weight"},
+    {"pre_logits.bias", "heads.pre_logits.bias"},
+    {"head.weight", "heads.head.weight"},
+    {"head.bias", "heads.head.bias"},
+    {"blocks.{}.mlp.fc1.weight", "encoder.layers.encoder_layer_{}.mlp.0.weight"},
+    {"blocks.{}.mlp.fc1.bias", "encoder.layers.encoder_layer_{}.mlp.0.bias"},
+    {"blocks.{}.mlp.fc2.weight", "encoder.layers.encoder_layer_{}.mlp.3.weight"},
+    {"blocks.{}.mlp.fc2.bias", "encoder.layers.encoder_layer_{}.mlp.3.bias"}};
+inline constexpr NameRule torchvision_legacy_mlp[] = {
+    {"blocks.{}.mlp.fc1.weight", "encoder.layers.encoder_layer_{}.mlp.linear_1.weight"},
+    {"blocks.{}.mlp.fc1.bias", "encoder.layers.encoder_layer_{}.mlp.linear_1.bias"},
+    {"blocks.{}.mlp.fc2.weight", "encoder.layers.encoder_layer_{}.mlp.linear_2.weight"},
+    {"blocks.{}.mlp.fc2.bias", "encoder.layers.encoder_layer_{}.mlp.linear_2.bias"}};
+inline constexpr NameRules torchvision_names[] = {
+    {"encoder.layers.encoder_layer_0.mlp.linear_1.weight", torchvision_legacy_mlp},
+    {"", torchvision_rules}};
 
 /// The published sizes: vit_b 768 wide with 12 heads, vit_l 1024 with 16, vit_h 1280 with 16.
 [[nodiscard]] inline Index torchvision_heads(Index D) {
@@ -80,10 +74,9 @@ namespace detail {
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_torchvision(CheckpointFiles files,
                                                             const LoadOptions& options) {
-  Checkpoint checkpoint{.files = std::move(files), .publisher = "torchvision"};
+  Checkpoint checkpoint(std::move(files), "torchvision");
   const NamedTensors& tensors = checkpoint.files.tensors;
-  checkpoint.names = detail::torchvision_names(
-      tensors.contains("encoder.layers.encoder_layer_0.mlp.linear_1.weight"));
+  add_rules(tensors, detail::torchvision_names, checkpoint.names);
   checkpoint.stage_names = {{"forward_features", "encoder_output"},
                             {"pos_embed_resampled", "pos_embedding_resampled"}};
   const TensorShapes shapes(tensors, checkpoint.names);

@@ -6,14 +6,16 @@
 #define VITRAIL_IMAGE_DECODE_HPP
 
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
+#include <cstdio>
+#include <memory>
+#include <string>
 #include <vector>
 #include <vitrail/image/decode_options.hpp>
 #include <vitrail/image/image.hpp>
 #include <vitrail/image/jpeg.hpp>
 #include <vitrail/image/png.hpp>
 #include <vitrail/image/ppm.hpp>
+#include <vitrail/io/folder.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -47,34 +49,29 @@ namespace detail {
 
 /// decode_image() of a file, or of a pipe. Throws Error, also when the file cannot be read or is
 /// longer than `options.max_file_bytes`. Thread safe.
-[[nodiscard]] inline Image read_image(const std::filesystem::path& path,
-                                      const DecodeOptions& options = {}) {
-  const std::string where = path.string();
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  if (std::filesystem::is_directory(status)) fail(where, "is a folder, wanted a picture");
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
-      !std::filesystem::is_fifo(status) && !std::filesystem::is_socket(status))
-    fail(where, "is a device, wanted a picture");  // /dev/zero never ends
+[[nodiscard]] inline Image read_image(const std::string& path, const DecodeOptions& options = {}) {
+  if (detail::is_folder(path)) fail(path, "is a folder, wanted a picture");
+  if (detail::is_device(path)) fail(path, "is a device, wanted a picture");  // /dev/zero never ends
   errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
   if (!file)
-    fail(where, errno == ENOENT   ? "not found"
-                : errno == EACCES ? "cannot be opened: no permission"
-                                  : "cannot be opened");
+    fail(path, errno == ENOENT   ? "not found"
+               : errno == EACCES ? "cannot be opened: no permission"
+                                 : "cannot be opened");
 
   std::vector<char> bytes;
   constexpr std::size_t chunk = std::size_t{1} << 18;
-  while (file) {
-    const std::size_t used = bytes.size();
-    bytes.resize(used + chunk);
-    file.read(bytes.data() + used, static_cast<std::streamsize>(chunk));
-    bytes.resize(used + static_cast<std::size_t>(file.gcount()));
+  for (std::size_t used = chunk; used == chunk;) {
+    bytes.resize(bytes.size() + chunk);
+    used = std::fread(bytes.data() + bytes.size() - chunk, 1, chunk, file.get());
+    bytes.resize(bytes.size() - chunk + used);
     if (static_cast<Index>(bytes.size()) > options.max_file_bytes)
-      fail(where, "is longer than the limit of ", options.max_file_bytes, " bytes");
+      fail(path, "is longer than the limit of ", options.max_file_bytes, " bytes");
   }
-  if (file.bad()) fail(where, "cannot be read");
-  return decode_image(std::as_bytes(std::span<const char>(bytes)), where, options);
+  if (std::ferror(file.get()) != 0)
+    fail(path, errno == EISDIR ? "is a folder, wanted a picture" : "cannot be read");
+  return decode_image(std::as_bytes(std::span<const char>(bytes)), path, options);
 }
 
 VITRAIL_END_NAMESPACE

@@ -6,8 +6,8 @@
 #ifndef VITRAIL_IMAGE_PREPROCESS_HPP
 #define VITRAIL_IMAGE_PREPROCESS_HPP
 
+#include <charconv>
 #include <cmath>
-#include <sstream>
 #include <vitrail/image/resize.hpp>
 #include <vitrail/image/resize_tensorflow.hpp>
 
@@ -277,52 +277,57 @@ namespace detail {
   return config;
 }
 
+namespace detail {
+
+/// Six digits at most, as streams show a number.
+[[nodiscard]] inline std::string shown(double number) {
+  char digits[32];
+  const auto end =
+      std::to_chars(digits, digits + sizeof digits, number, std::chars_format::general, 6);
+  return {digits, end.ptr};
+}
+[[nodiscard]] inline std::string shown(const std::array<float, 3>& rgb) {
+  std::string text;
+  for (const float number : rgb)
+    text += join(text.empty() ? "(" : ", ", shown(static_cast<double>(number)));
+  return text + ")";
+}
+
+}  // namespace detail
+
 inline std::string PreprocessConfig::describe() const {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  const auto size = [&](Index h, Index w) { text << h << " x " << w; };
-  switch (resize) {
-    case ResizeMode::none: text << "no resize"; break;
-    case ResizeMode::squash:
-      text << "resize to ";
-      size(resize_height, resize_width);
-      break;
-    case ResizeMode::shortest_edge:
-    case ResizeMode::longest_edge:
-      if (resize_height == resize_width) {
-        text << "resize the " << (resize == ResizeMode::shortest_edge ? "shorter" : "longer")
-             << " edge to " << resize_height;
-      } else {
-        text << "resize to " << (resize == ResizeMode::shortest_edge ? "cover " : "fit into ");
-        size(resize_height, resize_width);
-      }
+  const std::string resized = join(resize_height, " x ", resize_width);
+  const bool shortest = resize == ResizeMode::shortest_edge;
+  std::string text = join("resize to ", shortest ? "cover " : "fit into ", resized);
+  if (resize == ResizeMode::none) {
+    text = "no resize";
+  } else if (resize == ResizeMode::squash) {
+    text = join("resize to ", resized);
+  } else if (resize_height == resize_width) {
+    text = join("resize the ", shortest ? "shorter" : "longer", " edge to ", resize_height);
   }
   constexpr std::string_view without[] = {
       "", " without antialiasing, as TensorFlow resizes",
       " without antialiasing, as TensorFlow resizes, to 8 bits"};
   if (resize != ResizeMode::none)
-    text << " (" << name_of(filter) << without[static_cast<std::size_t>(resizer)] << ")";
+    text += join(" (", name_of(filter), without[static_cast<std::size_t>(resizer)], ")");
   const bool exact =
       resize == ResizeMode::squash && height == resize_height && width == resize_width;
   if (height > 0 && !exact) {
-    text << (resize == ResizeMode::longest_edge ? ", pad to " : ", take the centre ");
-    size(height, width);
-    text << (rounding == RoundingRule::torchvision ? " as torchvision rounds"
-                                                   : " as Hugging Face rounds");
+    text += join(resize == ResizeMode::longest_edge ? ", pad to " : ", take the centre ", height,
+                 " x ", width,
+                 rounding == RoundingRule::torchvision ? " as torchvision rounds"
+                                                       : " as Hugging Face rounds");
   }
   const double inverse = 1 / rescale_factor;
-  if (rescale_factor != 1) text << ", times ";
-  if (rescale_factor != 1 && std::abs(inverse - std::round(inverse)) < 1e-9)
-    text << "1/" << std::round(inverse);
-  else if (rescale_factor != 1)
-    text << rescale_factor;
+  const bool whole = std::abs(inverse - std::round(inverse)) < 1e-9;
+  if (rescale_factor != 1)
+    text += join(", times ", whole ? "1/" : "",
+                 detail::shown(whole ? std::round(inverse) : rescale_factor));
   const bool normalises =
       mean != std::array<float, 3>{0, 0, 0} || std != std::array<float, 3>{1, 1, 1};
-  if (normalises) {
-    text << ", mean (" << mean[0] << ", " << mean[1] << ", " << mean[2] << "), std (" << std[0]
-         << ", " << std[1] << ", " << std[2] << ")";
-  }
-  return text.str();
+  if (normalises) text += join(", mean ", detail::shown(mean), ", std ", detail::shown(std));
+  return text;
 }
 
 VITRAIL_END_NAMESPACE

@@ -40,6 +40,11 @@ class MappedFile {
   /// Bytes that the caller already has and keeps alive; `name` stands for the path in messages.
   MappedFile(std::span<const std::byte> bytes, std::string name)
       : path_(std::move(name)), bytes_(bytes) {}
+  /// Bytes that it owns from here on: an inflated or transposed part of the file `name`.
+  MappedFile(AlignedBytes memory, std::string name)
+      : path_(std::move(name)), memory_(std::move(memory)) {
+    bytes_ = {memory_.data(), memory_.size()};
+  }
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();

@@ -19,6 +19,12 @@ VITRAIL_BEGIN_NAMESPACE
 
 class NamedTensors {
  public:
+  VITRAIL_NOINLINE NamedTensors(const NamedTensors&) = default;
+  VITRAIL_NOINLINE NamedTensors(NamedTensors&&) = default;
+  VITRAIL_NOINLINE NamedTensors& operator=(const NamedTensors&) = default;
+  VITRAIL_NOINLINE NamedTensors& operator=(NamedTensors&&) = default;
+  VITRAIL_NOINLINE ~NamedTensors() = default;
+
   using Table = std::map<std::string, AnyView, NameLess>;
   using Strings = std::map<std::string, std::string, NameLess>;
 
@@ -56,6 +62,12 @@ class NamedTensors {
     return table_.find(name) != table_.end();
   }
 
+  /// The same for the name `prefix` + `rest`.
+  [[nodiscard]] VITRAIL_NOINLINE bool contains(std::string_view prefix,
+                                               std::string_view rest) const {
+    return contains(join(prefix, rest));
+  }
+
   /// The tensor. Throws Error that names the file and the nearest name when there is none.
   [[nodiscard]] VITRAIL_NOINLINE const AnyView& at(std::string_view name) const {
     const AnyView* const view = find(name);
@@ -89,7 +101,6 @@ class NamedTensors {
   }
 
  protected:
-  NamedTensors() = default;
   explicit NamedTensors(std::string path) : path_(std::move(path)) {}
 
   /// Adds one checked tensor. Throws Error for a second of the same name, for bytes that do not
@@ -117,13 +128,13 @@ class NamedTensors {
   void keep(std::shared_ptr<const MappedFile> file) { files_.push_back(std::move(file)); }
   /// Keeps memory that views point into: an inflated, transposed or gathered array.
   std::span<std::byte> keep(AlignedBytes memory) {
-    memory_.push_back(std::make_shared<AlignedBytes>(std::move(memory)));
-    return {memory_.back()->data(), memory_.back()->size()};
+    const std::span<std::byte> bytes(memory.data(), memory.size());
+    keep(std::make_shared<const MappedFile>(std::move(memory), path_));
+    return bytes;
   }
 
   void keep_all_of(const NamedTensors& other) {
     files_.insert(files_.end(), other.files_.begin(), other.files_.end());
-    memory_.insert(memory_.end(), other.memory_.begin(), other.memory_.end());
   }
 
   /// Throws Error "where: ..." unless bytes and shape agree and every bool is 0 or 1.
@@ -174,8 +185,7 @@ class NamedTensors {
   Table table_;
   Strings metadata_;
   Strings unreadable_;
-  std::vector<std::shared_ptr<const MappedFile>> files_;
-  std::vector<std::shared_ptr<AlignedBytes>> memory_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;  // and memory, what views point into
 };
 
 VITRAIL_END_NAMESPACE

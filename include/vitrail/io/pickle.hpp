@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <deque>
 #include <functional>
-#include <unordered_map>
 #include <vector>
 #include <vitrail/io/limits.hpp>
 #include <vitrail/io/little_endian.hpp>
@@ -158,15 +157,19 @@ class Pickle {
     if (pairs && items.size() % 2 != 0) bad("a key without a value");
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
+  /// Numbers are handed out one after the other; 256 that are left out do no harm.
   void remember(std::uint32_t index) {
     count();
+    if (index > values_.size() + 256)
+      bad(join("stores an object as number ", index, " of ", values_.size()));
+    if (index >= memo_.size()) memo_.resize(index + std::size_t{1});
     memo_[index] = &top();
   }
   void recall(std::uint32_t index) {
     count();
-    const auto found = memo_.find(index);
-    if (found == memo_.end()) bad("recalls an object that was never stored");
-    stack_.push_back(found->second);
+    if (index >= memo_.size() || memo_[index] == nullptr)
+      bad("recalls an object that was never stored");
+    stack_.push_back(memo_[index]);
   }
 
   std::span<const std::byte> bytes_;
@@ -178,7 +181,7 @@ class Pickle {
   std::deque<PickleValue> values_;
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;
-  std::unordered_map<std::uint32_t, PickleValue*> memo_;
+  std::vector<PickleValue*> memo_;  // null where a number was left out
   PickleValue* root_ = nullptr;
 };
 

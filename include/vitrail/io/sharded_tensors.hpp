@@ -6,7 +6,7 @@
 #define VITRAIL_IO_SHARDED_TENSORS_HPP
 
 #include <functional>
-#include <set>
+#include <vitrail/io/folder.hpp>
 #include <vitrail/io/safetensors.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -41,20 +41,18 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
   if (weight_map == nullptr || !weight_map->is_object())
     fail(index_path, "no object 'weight_map', expected the names of the tensors' shards");
 
-  std::set<std::string, NameLess> shards;
+  const std::string folder = detail::folder_of(index_path);
+  Strings shards;  // the path of each
   for (const auto& [name, value] : weight_map->items()) {
     const auto shard = json_as<std::string>(value, name, index_path);
     if (shard.empty() || shard == "." || shard == ".." ||
         shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
       fail(index_path, "tensor ", detail::in_quotes(name), " is in ", detail::in_quotes(shard),
            ", expected the plain name of a file beside the index");
-    shards.insert(shard);
+    shards.emplace(shard, detail::path_in(folder, shard));
     if (shards.size() > 10000) fail(index_path, "more than 10000 shards");
   }
-  const auto slash = index_path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "" : index_path.substr(0, slash + 1);
-  for (const std::string& shard : shards) {
-    const std::string path_of_shard = folder + shard;
+  for (const auto& [shard, path_of_shard] : shards) {
     add_shard(open_shard ? open_shard(path_of_shard) : Safetensors(path_of_shard, limits),
               *weight_map, shard, limits);
   }

@@ -12,6 +12,7 @@
 #ifndef VITRAIL_IO_TORCH_FILE_HPP
 #define VITRAIL_IO_TORCH_FILE_HPP
 
+#include <map>
 #include <vitrail/io/npz.hpp>
 #include <vitrail/io/torch_pickle.hpp>
 
@@ -54,6 +55,12 @@ class TorchFile : public NamedTensors {
   [[nodiscard]] static bool begins_like_legacy(std::span<const std::byte> bytes);
 
  private:
+  /// The bytes behind tensors: where they are said to be, and what was found there.
+  struct Storage {
+    const ZipEntry* entry = nullptr;                      // of a zip
+    detail::TorchStorage described = {};                  // of a file from before the zip form
+    std::optional<std::span<const std::byte>> data = {};  // once it was read
+  };
   struct Leaf {
     std::string path;
     std::size_t group_size;  // characters of `path` that name its group
@@ -98,8 +105,7 @@ struct TorchFile::Reading {
   std::uint64_t visited = 0;
   std::vector<Leaf> leaves;
   std::optional<ZipArchive> archive;
-  std::map<std::string, const ZipEntry*, NameLess> entries;          // of a zip, by key
-  std::map<std::string, std::span<const std::byte>, NameLess> data;  // storages seen so far
+  std::map<std::string, Storage, NameLess> storages;  // by key
 };
 
 inline bool TorchFile::begins_like_legacy(std::span<const std::byte> bytes) {
@@ -133,7 +139,7 @@ inline void TorchFile::read_zip(Reading& reading) {
   if (program == nullptr) fail(path(), "not a PyTorch file: the archive has no entry data.pkl");
   for (const ZipEntry& entry : reading.archive->entries())
     if (entry.name.starts_with(join(folder, "data/")))
-      reading.entries.emplace(entry.name.substr(folder.size() + 5), &entry);
+      reading.storages.emplace(entry.name.substr(folder.size() + 5), Storage{&entry});
 
   if (const ZipEntry* entry = reading.archive->find(join(folder, "byteorder"))) {
     const AlignedBytes memory = reading.archive->inflated(*entry, reading.budget);
@@ -182,20 +188,20 @@ inline void TorchFile::read_legacy(Reading& reading) {
       rest.size(), static_cast<std::size_t>(reading.limits.max_header_bytes)));
   const Pickle object(object_bytes, where, allowed, reading.limits);
   rest = rest.subspan(object.size());
-  std::map<std::string, detail::TorchStorage, NameLess> storages;
   for (const PickleValue& value : object.values())
     if (value.kind == PickleValue::Kind::persistent) {
       auto described = detail::read_torch_storage(value, where);
-      storages.emplace(described.key, described);
+      const std::string key = described.key;
+      reading.storages.emplace(key, Storage{nullptr, std::move(described)});
     }
 
   const Pickle keys(rest, where, allowed, reading.limits);
   rest = rest.subspan(keys.size());
   for (const PickleValue* key : keys.root().items) {
-    const auto found = storages.find(key->text);
-    if (found == storages.end())
+    const auto found = reading.storages.find(key->text);
+    if (found == reading.storages.end())
       fail(where, "holds the storage ", detail::in_quotes(key->text), ", which no tensor uses");
-    const detail::TorchStorage& described = found->second;
+    const detail::TorchStorage& described = found->second.described;
     if (!described.dtype)
       fail(where, "storage ", detail::in_quotes(key->text), " is a ", described.type,
            ", whose size is not known");
@@ -208,7 +214,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
     if (count > rest.size() / size_of(*described.dtype))
       fail(where, "ends inside storage ", detail::in_quotes(key->text), " (truncated?)");
     const std::size_t size = static_cast<std::size_t>(count) * size_of(*described.dtype);
-    reading.data.emplace(key->text, rest.first(size));
+    if (!found->second.data) found->second.data = rest.first(size);
     rest = rest.subspan(size);
   }
   read_object(reading, object.root());
@@ -305,24 +311,24 @@ inline std::span<const std::byte> TorchFile::storage(Reading& reading,
   if (described.count > reading.limits.max_tensor_bytes)
     fail(where, "its storage has ", described.count, " elements, the limit is ",
          reading.limits.max_tensor_bytes, " bytes");
-  auto found = reading.data.find(described.key);
-  if (found == reading.data.end()) {
-    const auto entry = reading.entries.find(described.key);
-    if (entry == reading.entries.end())
-      fail(where, "its storage ", detail::in_quotes(described.key), " is not in the file");
-    std::span<const std::byte> bytes = entry->second->data;
-    if (entry->second->deflated) {
-      bytes = keep(reading.archive->inflated(*entry->second, reading.budget));
+  const auto found = reading.storages.find(described.key);
+  if (found == reading.storages.end() || (!found->second.data && found->second.entry == nullptr))
+    fail(where, "its storage ", detail::in_quotes(described.key), " is not in the file");
+  std::optional<std::span<const std::byte>>& data = found->second.data;
+  if (!data) {
+    const ZipEntry& entry = *found->second.entry;
+    data = entry.data;
+    if (entry.deflated) {
+      data = keep(reading.archive->inflated(entry, reading.budget));
     } else if (reading.limits.check_crc) {
-      reading.archive->check_stored(*entry->second);
-      reading.file->release(bytes);
+      reading.archive->check_stored(entry);
+      reading.file->release(*data);
     }
-    found = reading.data.emplace(described.key, bytes).first;
   }
-  if (found->second.size() != expected)
-    fail(where, "its storage ", detail::in_quotes(described.key), " has ", found->second.size(),
+  if (data->size() != expected)
+    fail(where, "its storage ", detail::in_quotes(described.key), " has ", data->size(),
          " bytes, expected ", expected);
-  return found->second;
+  return *data;
 }
 
 inline void TorchFile::add_tensor(Reading& reading, const Leaf& leaf, std::string name) {

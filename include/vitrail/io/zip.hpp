@@ -8,7 +8,6 @@
 #ifndef VITRAIL_IO_ZIP_HPP
 #define VITRAIL_IO_ZIP_HPP
 
-#include <set>
 #include <vector>
 #include <vitrail/io/inflate.hpp>
 #include <vitrail/io/mapped_file.hpp>
@@ -214,15 +213,17 @@ inline void ZipArchive::locate_data(ZipEntry& entry, std::uint64_t compressed_si
 
 /// No two entries share a byte or a name.
 inline void ZipArchive::check_layout() const {
-  std::vector<const ZipEntry*> order;
-  std::set<std::string_view, NameLess> names;
-  for (const ZipEntry& entry : entries_) {
-    order.push_back(&entry);
-    if (!names.insert(entry.name).second) fail(name_of_entry(entry), "is there twice");
-  }
-  std::sort(order.begin(), order.end(), [](const ZipEntry* a, const ZipEntry* b) {
+  using Before = bool (*)(const ZipEntry*, const ZipEntry*);
+  const Before by_name = [](const ZipEntry* a, const ZipEntry* b) { return a->name < b->name; };
+  const Before by_place = [](const ZipEntry* a, const ZipEntry* b) {
     return a->header_offset < b->header_offset;
-  });
+  };
+  std::vector<const ZipEntry*> order;
+  for (const ZipEntry& entry : entries_) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), by_name);
+  for (std::size_t i = 1; i < order.size(); ++i)
+    if (order[i]->name == order[i - 1]->name) fail(name_of_entry(*order[i]), "is there twice");
+  std::sort(order.begin(), order.end(), by_place);
   for (std::size_t i = 1; i < order.size(); ++i) {
     const auto end = static_cast<std::uint64_t>(order[i - 1]->data.data() +
                                                 order[i - 1]->data.size() - bytes_.data());

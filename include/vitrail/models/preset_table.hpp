@@ -22,7 +22,7 @@ struct Preset {
   std::string_view departures;
 
   /// Whether `departures` has the word.
-  [[nodiscard]] constexpr bool has(std::string_view word) const {
+  [[nodiscard]] VITRAIL_NOINLINE constexpr bool has(std::string_view word) const {
     for (std::string_view rest = departures; !rest.empty();) {
       const std::size_t end = rest.find(' ');
       if (rest.substr(0, end) == word) return true;

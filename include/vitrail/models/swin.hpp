@@ -53,6 +53,11 @@ struct SwinStage {
 template <Scalar T>
 class Swin {
  public:
+  VITRAIL_NOINLINE Swin() = default;
+  VITRAIL_NOINLINE Swin(Swin&&) = default;
+  VITRAIL_NOINLINE Swin& operator=(Swin&&) = default;
+  VITRAIL_NOINLINE ~Swin() = default;
+
   /// Reads every tensor that the two configs imply. Throws Error when one is missing or mis-shaped.
   [[nodiscard]] static Swin load(const ViTConfig& config, const SwinConfig& swin,
                                  Parameters<T>& parameters);

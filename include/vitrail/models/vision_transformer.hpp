@@ -25,6 +25,11 @@ struct ViTOutputs {
 template <Scalar T>
 class ViT {
  public:
+  VITRAIL_NOINLINE ViT() = default;
+  VITRAIL_NOINLINE ViT(ViT&&) = default;
+  VITRAIL_NOINLINE ViT& operator=(ViT&&) = default;
+  VITRAIL_NOINLINE ~ViT() = default;
+
   /// Reads every tensor that `config` implies. Throws Error when one is missing or mis-shaped.
   [[nodiscard]] static ViT load(const ViTConfig& config, Parameters<T>& parameters);
 

@@ -5,6 +5,7 @@
 #ifndef VITRAIL_TENSOR_MATRIX_HPP
 #define VITRAIL_TENSOR_MATRIX_HPP
 
+#include <algorithm>
 #include <Eigen/Core>
 #include <vitrail/tensor/view.hpp>
 
