@@ -178,7 +178,7 @@ inline void settle_heads(const LoadOptions& options, Index told, const TensorSha
     set(c.pooling, options.pooling, "pooling");
   }
   if (!(c.norm_eps >= 0 && c.norm_eps <= 1))
-    fail(checkpoint.path(), "the norms' eps is beyond 0 to 1");
+    fail(checkpoint.path(), "the norms' eps is ", detail::shown(c.norm_eps), ", expected 0 to 1");
   c.pad_to_patch = c.pad_to_patch || options.pad_to_patch;
 }
 
