@@ -18,7 +18,8 @@ VITRAIL_BEGIN_NAMESPACE
 /// same name.
 [[nodiscard]] inline bool is_meta_deit_config(const Json& config) {
   const Json* framework = json_find(config, "framework");
-  return framework != nullptr && framework->is_string() && *framework == "facebookresearch/deit";
+  return framework != nullptr && framework->is_string() &&
+         detail::text_of(*framework) == "facebookresearch/deit";
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_meta_deit(CheckpointFiles files,

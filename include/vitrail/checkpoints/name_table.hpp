@@ -18,7 +18,7 @@
 #include <string_view>
 #include <vector>
 #include <vitrail/io/text.hpp>
-#include <vitrail/macros.hpp>
+#include <vitrail/literal.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -31,8 +31,8 @@ enum class Layout {
 };
 
 struct NameRule {
-  std::string_view ours;
-  std::string_view theirs;
+  detail::Literal ours;
+  detail::Literal theirs;
   Layout layout = Layout::same;
   std::int64_t begin = 0;  // rows [begin, end) of the stored tensor; 0, 0: all
   std::int64_t end = 0;
@@ -64,7 +64,8 @@ class NameTable {
   }
   /// Adds a tensor whose name no pattern gives; it goes before the rules.
   VITRAIL_NOINLINE void add(std::string ours, TensorSource source) {
-    single_.insert_or_assign(std::move(ours), std::move(source));
+    single_.insert_or_assign(std::move(ours), sources_.size());
+    sources_.push_back(std::move(source));
   }
 
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
@@ -72,7 +73,8 @@ class NameTable {
   /// Where `ours` is, or nothing when the publisher has no such tensor. A table without rules is
   /// the identity.
   [[nodiscard]] VITRAIL_NOINLINE std::optional<TensorSource> find(std::string_view ours) const {
-    if (const auto found = single_.find(ours); found != single_.end()) return found->second;
+    if (const auto found = single_.find(ours); found != single_.end())
+      return sources_[found->second];
     if (rules_.empty()) return TensorSource{{prefix_ + std::string(ours)}};
     const auto [pattern, numbers] = split_numbers(ours);
     for (const NameRule& rule : rules_) {
@@ -161,7 +163,8 @@ class NameTable {
   std::string prefix_;
   std::string block_;
   std::vector<NameRule> rules_;
-  std::map<std::string, TensorSource, NameLess> single_;
+  std::map<std::string, std::size_t, NameLess> single_;  // places in sources_
+  std::vector<TensorSource> sources_;
 };
 
 VITRAIL_END_NAMESPACE

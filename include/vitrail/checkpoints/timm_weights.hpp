@@ -7,17 +7,17 @@
 #define VITRAIL_CHECKPOINTS_TIMM_WEIGHTS_HPP
 
 #include <string_view>
-#include <vitrail/macros.hpp>
+#include <vitrail/literal.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 struct TimmWeights {
-  std::string_view name;
+  detail::Literal name;
   int image;
   double crop_pct;
-  std::string_view mean_std;
+  detail::Literal mean_std;
   int classes;
-  std::string_view departures;
+  detail::Literal departures;
 };
 
 // clang-format off

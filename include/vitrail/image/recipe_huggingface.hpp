@@ -66,8 +66,8 @@ inline constexpr std::array processor_classes = {
     return extent;
   }
   const auto side = [&](const char* name) -> std::optional<Index> {
-    const auto found = value->find(name);
-    if (found == value->end() || found->is_null()) return std::nullopt;
+    const Json* const found = json_find(*value, name);
+    if (found == nullptr || found->is_null()) return std::nullopt;
     const auto size = RecipeJson::as_size(*found);
     if (!size) recipe.fail_at(key, join(name, " to be a positive number of pixels"));
     return size;

@@ -17,6 +17,33 @@ using Json = nlohmann::json;
 
 namespace detail {
 
+// What a value holds that is known to be of the kind. (Json's own ways, get<T>(), items(), begin(),
+// bring conversions, proxies and exceptions that take a program seconds to compile.)
+[[nodiscard]] inline const std::string& text_of(const Json& value) {
+  return *value.get_ptr<const Json::string_t*>();
+}
+[[nodiscard]] inline bool flag_of(const Json& value) {
+  return *value.get_ptr<const Json::boolean_t*>();
+}
+[[nodiscard]] inline const Json::object_t& members_of(const Json& value) {
+  return *value.get_ptr<const Json::object_t*>();
+}
+[[nodiscard]] inline const Json::array_t& items_of(const Json& value) {
+  return *value.get_ptr<const Json::array_t*>();
+}
+/// An integer that is not negative is stored as unsigned.
+[[nodiscard]] inline std::uint64_t unsigned_of(const Json& value) {
+  return *value.get_ptr<const Json::number_unsigned_t*>();
+}
+[[nodiscard]] inline std::int64_t integer_of(const Json& value) {
+  return *value.get_ptr<const Json::number_integer_t*>();
+}
+[[nodiscard]] VITRAIL_NOINLINE inline double number_of(const Json& value) {
+  if (value.is_number_float()) return *value.get_ptr<const Json::number_float_t*>();
+  return value.is_number_unsigned() ? static_cast<double>(unsigned_of(value))
+                                    : static_cast<double>(integer_of(value));
+}
+
 /// Builds a Json from the events of nlohmann's parser, and refuses what it would let pass.
 class JsonBuilder {
  public:
@@ -35,7 +62,7 @@ class JsonBuilder {
   bool end_array() { return close(); }
   bool key(std::string& name) {
     const auto [place, is_new] =
-        open_.back()->get_ref<Json::object_t&>().try_emplace(std::move(name));
+        open_.back()->get_ptr<Json::object_t*>()->try_emplace(std::move(name));
     if (!is_new) fail(where_, "duplicate key ", in_quotes(place->first));
     member_ = &place->second;
     return true;
@@ -53,7 +80,7 @@ class JsonBuilder {
  private:
   VITRAIL_NOINLINE Json& place(Json&& value) {
     if (!open_.empty() && open_.back()->is_array())
-      return open_.back()->get_ref<Json::array_t&>().emplace_back(std::move(value));
+      return open_.back()->get_ptr<Json::array_t*>()->emplace_back(std::move(value));
     Json& target = open_.empty() ? root : *member_;
     target = std::move(value);
     return target;
@@ -89,7 +116,10 @@ class JsonBuilder {
   if (text.size() > limits.max_header_bytes)
     fail(where, "JSON of ", text.size(), " bytes, the limit is ", limits.max_header_bytes);
   detail::JsonBuilder builder(where, limits);
-  Json::sax_parse(text.data(), text.data() + text.size(), &builder);
+  // Json::sax_parse would also instantiate the readers of four binary formats.
+  using Input = nlohmann::detail::iterator_input_adapter<const char*>;
+  nlohmann::detail::parser<Json, Input>(Input(text.data(), text.data() + text.size()))
+      .sax_parse(&builder);
   return std::move(builder.root);
 }
 
@@ -103,13 +133,13 @@ namespace detail {
 
 /// A value that holds no others, as text. (Json::dump would bring a whole writer.)
 [[nodiscard]] inline std::string scalar_text(const Json& value) {
-  if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
-  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  if (value.is_number_unsigned()) return join(value.get<std::uint64_t>());
-  if (value.is_number_integer()) return join(value.get<std::int64_t>());
+  if (value.is_string()) return in_quotes(text_of(value));
+  if (value.is_boolean()) return flag_of(value) ? "true" : "false";
+  if (value.is_number_unsigned()) return join(unsigned_of(value));
+  if (value.is_number_integer()) return join(integer_of(value));
   if (value.is_null()) return "null";
   char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value.get<double>()).ptr;
+  const auto end = std::to_chars(digits, digits + sizeof digits, number_of(value)).ptr;
   const std::string text(digits, end);
   return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
 }
@@ -120,8 +150,9 @@ namespace detail {
   if (value.is_object()) return "an object";
   if (value.is_array()) {
     std::string text = "the array [";
-    for (const Json& item : value) {
-      if (item.is_structured() || value.size() > 8) return join("an array of ", value.size());
+    const Json::array_t& items = items_of(value);
+    for (const Json& item : items) {
+      if (item.is_structured() || items.size() > 8) return join("an array of ", items.size());
       text += join(text.ends_with('[') ? "" : ", ", scalar_text(item));
     }
     return text + "]";
@@ -143,18 +174,18 @@ struct JsonReader {
 template <>
 struct JsonReader<std::string> {
   static std::string name() { return "a string"; }
-  static std::optional<std::string> read(const Json& value) {
-    if (!value.is_string()) return std::nullopt;
-    return value.get_ref<const std::string&>();
+  static bool read(const Json& value, std::string& to) {
+    if (value.is_string()) to = text_of(value);
+    return value.is_string();
   }
 };
 
 template <>
 struct JsonReader<bool> {
   static std::string name() { return "true or false"; }
-  static std::optional<bool> read(const Json& value) {
-    if (!value.is_boolean()) return std::nullopt;
-    return value.get<bool>();
+  static bool read(const Json& value, bool& to) {
+    if (value.is_boolean()) to = flag_of(value);
+    return value.is_boolean();
   }
 };
 
@@ -164,45 +195,49 @@ struct JsonReader<T> {
     return join("an integer between ", std::numeric_limits<T>::min(), " and ",
                 std::numeric_limits<T>::max());
   }
-  static std::optional<T> read(const Json& value) {
-    if (value.is_number_unsigned()) {
-      const auto number = value.get<std::uint64_t>();
-      if (std::in_range<T>(number)) return static_cast<T>(number);
-    } else if (value.is_number_integer()) {
-      const auto number = value.get<std::int64_t>();
-      if (std::in_range<T>(number)) return static_cast<T>(number);
-    }
-    return std::nullopt;
+  static bool read(const Json& value, T& to) {
+    return value.is_number_unsigned()  ? fits(unsigned_of(value), to)
+           : value.is_number_integer() ? fits(integer_of(value), to)
+                                       : false;
+  }
+
+ private:
+  template <class I>
+  static bool fits(I number, T& to) {
+    to = static_cast<T>(number);
+    return std::in_range<T>(number);
   }
 };
 
 template <std::floating_point T>
 struct JsonReader<T> {
   static std::string name() { return "a number"; }
-  static std::optional<T> read(const Json& value) {
-    if (!value.is_number()) return std::nullopt;
-    return static_cast<T>(value.get<double>());
+  static bool read(const Json& value, T& to) {
+    if (value.is_number()) to = static_cast<T>(number_of(value));
+    return value.is_number();
   }
 };
 
 template <>
 struct JsonReader<Json> {
   static std::string name() { return "a value"; }
-  static std::optional<Json> read(const Json& value) { return value; }
+  static bool read(const Json& value, Json& to) {
+    to = value;
+    return true;
+  }
 };
 
 template <class T>
 struct JsonReader<std::vector<T>> {
   static std::string name() { return "an array whose elements are each " + JsonReader<T>::name(); }
-  static std::optional<std::vector<T>> read(const Json& value) {
-    if (!value.is_array()) return std::nullopt;
-    std::vector<T> result;
-    for (const Json& element : value) {
-      auto item = JsonReader<T>::read(element);
-      if (!item) return std::nullopt;
-      result.push_back(std::move(*item));
+  static bool read(const Json& value, std::vector<T>& to) {
+    if (!value.is_array()) return false;
+    for (const Json& element : items_of(value)) {
+      T item{};
+      if (!JsonReader<T>::read(element, item)) return false;
+      to.push_back(std::move(item));
     }
-    return result;
+    return true;
   }
 };
 
@@ -212,8 +247,9 @@ struct JsonReader<std::vector<T>> {
 [[nodiscard]] VITRAIL_NOINLINE inline const Json* json_find(const Json& object,
                                                             std::string_view key) {
   if (!object.is_object()) return nullptr;
-  const auto found = object.find(std::string(key));
-  return found == object.end() ? nullptr : &*found;
+  const Json::object_t& members = detail::members_of(object);
+  const auto found = members.find(key);
+  return found == members.end() ? nullptr : &found->second;
 }
 
 /// `value` as a T (std::string, bool, an integer, float, double or a vector of these). Throws
@@ -221,11 +257,11 @@ struct JsonReader<std::vector<T>> {
 template <class T>
 [[nodiscard]] VITRAIL_NOINLINE T json_as(const Json& value, std::string_view key,
                                          std::string_view where) {
-  auto result = detail::JsonReader<T>::read(value);
-  if (!result)
+  T result{};
+  if (!detail::JsonReader<T>::read(value, result))
     fail(where, detail::in_quotes(key), " is ", detail::describe(value), ", expected ",
          detail::JsonReader<T>::name());
-  return std::move(*result);
+  return result;
 }
 
 /// The value under `key`. Throws Error when it is missing or of another type.

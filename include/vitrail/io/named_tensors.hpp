@@ -134,7 +134,7 @@ class NamedTensors {
   }
 
   void keep_all_of(const NamedTensors& other) {
-    files_.insert(files_.end(), other.files_.begin(), other.files_.end());
+    for (const auto& file : other.files_) files_.push_back(file);
   }
 
   /// Throws Error "where: ..." unless bytes and shape agree and every bool is 0 or 1.

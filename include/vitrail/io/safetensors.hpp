@@ -126,11 +126,11 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
 
   std::vector<Range> ranges;
   ranges.reserve(header.size());
-  for (const auto& [name, entry] : header.items()) {
+  for (const auto& [name, entry] : detail::members_of(header)) {
     if (name == "__metadata__") {
       if (!entry.is_object())
         fail(path(), "__metadata__ is ", detail::describe(entry), ", expected an object");
-      for (const auto& [key, value] : entry.items())
+      for (const auto& [key, value] : detail::members_of(entry))
         set_metadata(key, json_as<std::string>(value, key, join(path(), ": __metadata__")));
     } else {
       ranges.push_back(add_entry(name, entry, data, limits));
@@ -145,9 +145,9 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
                                                  const Limits& limits) {
   const std::string where = join(path(), ": ", detail::in_quotes(name));
   if (!entry.is_object()) fail(where, "is ", detail::describe(entry), ", expected an object");
-  for (const auto& item : entry.items())
-    if (item.key() != "dtype" && item.key() != "shape" && item.key() != "data_offsets")
-      fail(where, "unknown key ", detail::in_quotes(item.key()),
+  for (const auto& [key, value] : detail::members_of(entry))
+    if (key != "dtype" && key != "shape" && key != "data_offsets")
+      fail(where, "unknown key ", detail::in_quotes(key),
            ", expected dtype, shape and data_offsets");
   const auto type = json_get<std::string>(entry, "dtype", where);
   const auto extents = json_get<std::vector<std::uint64_t>>(entry, "shape", where);

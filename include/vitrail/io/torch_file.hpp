@@ -98,6 +98,17 @@ struct TorchFile::Reading {
     };
   }
 
+  /// The first of a key counts.
+  VITRAIL_NOINLINE void add(std::string key, Storage storage) {
+    if (places.emplace(std::move(key), storages.size()).second)
+      storages.push_back(std::move(storage));
+  }
+  /// Null when there is none.
+  [[nodiscard]] VITRAIL_NOINLINE Storage* find(const std::string& key) {
+    const auto found = places.find(key);
+    return found == places.end() ? nullptr : &storages[found->second];
+  }
+
   std::shared_ptr<const MappedFile> file;
   const Limits& limits;
   const TorchOptions& options;
@@ -105,7 +116,8 @@ struct TorchFile::Reading {
   std::uint64_t visited = 0;
   std::vector<Leaf> leaves;
   std::optional<ZipArchive> archive;
-  std::map<std::string, Storage, NameLess> storages;  // by key
+  std::map<std::string, std::size_t, NameLess> places;  // in `storages`, by key
+  std::vector<Storage> storages;
 };
 
 inline bool TorchFile::begins_like_legacy(std::span<const std::byte> bytes) {
@@ -139,7 +151,7 @@ inline void TorchFile::read_zip(Reading& reading) {
   if (program == nullptr) fail(path(), "not a PyTorch file: the archive has no entry data.pkl");
   for (const ZipEntry& entry : reading.archive->entries())
     if (entry.name.starts_with(join(folder, "data/")))
-      reading.storages.emplace(entry.name.substr(folder.size() + 5), Storage{&entry});
+      reading.add(entry.name.substr(folder.size() + 5), Storage{&entry});
 
   if (const ZipEntry* entry = reading.archive->find(join(folder, "byteorder"))) {
     const AlignedBytes memory = reading.archive->inflated(*entry, reading.budget);
@@ -192,16 +204,16 @@ inline void TorchFile::read_legacy(Reading& reading) {
     if (value.kind == PickleValue::Kind::persistent) {
       auto described = detail::read_torch_storage(value, where);
       const std::string key = described.key;
-      reading.storages.emplace(key, Storage{nullptr, std::move(described)});
+      reading.add(key, Storage{nullptr, std::move(described)});
     }
 
   const Pickle keys(rest, where, allowed, reading.limits);
   rest = rest.subspan(keys.size());
   for (const PickleValue* key : keys.root().items) {
-    const auto found = reading.storages.find(key->text);
-    if (found == reading.storages.end())
+    Storage* const stored = reading.find(key->text);
+    if (stored == nullptr)
       fail(where, "holds the storage ", detail::in_quotes(key->text), ", which no tensor uses");
-    const detail::TorchStorage& described = found->second.described;
+    const detail::TorchStorage& described = stored->described;
     if (!described.dtype)
       fail(where, "storage ", detail::in_quotes(key->text), " is a ", described.type,
            ", whose size is not known");
@@ -214,7 +226,7 @@ inline void TorchFile::read_legacy(Reading& reading) {
     if (count > rest.size() / size_of(*described.dtype))
       fail(where, "ends inside storage ", detail::in_quotes(key->text), " (truncated?)");
     const std::size_t size = static_cast<std::size_t>(count) * size_of(*described.dtype);
-    if (!found->second.data) found->second.data = rest.first(size);
+    if (!stored->data) stored->data = rest.first(size);
     rest = rest.subspan(size);
   }
   read_object(reading, object.root());
@@ -311,12 +323,12 @@ inline std::span<const std::byte> TorchFile::storage(Reading& reading,
   if (described.count > reading.limits.max_tensor_bytes)
     fail(where, "its storage has ", described.count, " elements, the limit is ",
          reading.limits.max_tensor_bytes, " bytes");
-  const auto found = reading.storages.find(described.key);
-  if (found == reading.storages.end() || (!found->second.data && found->second.entry == nullptr))
+  Storage* const stored = reading.find(described.key);
+  if (stored == nullptr || (!stored->data && stored->entry == nullptr))
     fail(where, "its storage ", detail::in_quotes(described.key), " is not in the file");
-  std::optional<std::span<const std::byte>>& data = found->second.data;
+  std::optional<std::span<const std::byte>>& data = stored->data;
   if (!data) {
-    const ZipEntry& entry = *found->second.entry;
+    const ZipEntry& entry = *stored->entry;
     data = entry.data;
     if (entry.deflated) {
       data = keep(reading.archive->inflated(entry, reading.budget));

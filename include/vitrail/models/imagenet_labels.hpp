@@ -5,14 +5,14 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include <vitrail/macros.hpp>
+#include <vitrail/literal.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
 // clang-format off
-inline constexpr std::string_view imagenet_labels_text =
+inline constexpr Literal imagenet_labels_text =
     "tench, Tinca tinca|goldfish, Carassius auratus|great white shark, white shark, man-eater, ma"
     "n-eating shark, Carcharodon carcharias|tiger shark, Galeocerdo cuvieri|hammerhead, hammerhea"
     "d shark|electric ray, crampfish, numbfish, torpedo|stingray|cock|hen|ostrich, Struthio camel"

@@ -7,19 +7,19 @@
 #define VITRAIL_MODELS_PRESET_TABLE_HPP
 
 #include <string_view>
-#include <vitrail/macros.hpp>
+#include <vitrail/literal.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 struct Preset {
-  std::string_view name;
+  detail::Literal name;
   int image;       // pixels, square
   int patch;       // P
   int embed_dim;   // D
   int depth;       // L
   int heads;       // A
   int mlp_hidden;  // M
-  std::string_view departures;
+  detail::Literal departures;
 
   /// Whether `departures` has the word.
   [[nodiscard]] VITRAIL_NOINLINE constexpr bool has(std::string_view word) const {

@@ -32,8 +32,32 @@ template <Scalar T>
 /// copies fit its share of the stack, so that it allocates nothing.
 inline constexpr Index plain_tile = 32;
 
-/// c (M, N) = a (M, K) b (N, K)^T. Every product of the plain definitions is this one: each further
-/// kind of expression would cost a program half a second of compilation.
+namespace detail {
+
+/// c = a b^T, one blocked product of Eigen's. Eigen 3.4's expression would also instantiate what it
+/// does for vectors and for tiny matrices, a thirtieth of what a program that loads a model takes
+/// to compile; so its blocked product is called by its own name there.
+template <Scalar T>
+void blocked_product(const MatrixView<const T>& a, const MatrixView<const T>& b,
+                     const MatrixView<T>& c) {
+#if EIGEN_VERSION_AT_LEAST(3, 4, 0) && !EIGEN_VERSION_AT_LEAST(3, 4, 90)
+  using Product =
+      Eigen::internal::general_matrix_matrix_product<Index, T, Eigen::RowMajor, false, T,
+                                                     Eigen::ColMajor, false, Eigen::RowMajor, 1>;
+  Eigen::internal::gemm_blocking_space<Eigen::RowMajor, T, T, Eigen::Dynamic, Eigen::Dynamic,
+                                       Eigen::Dynamic, 1, false>
+      blocking(c.extent(0), c.extent(1), a.extent(1), 1, true);
+  as_matrix(c).setZero();
+  Product::run(c.extent(0), c.extent(1), a.extent(1), a.data(), a.stride(0), b.data(), b.stride(0),
+               c.data(), 1, c.stride(0), T{1}, blocking);
+#else
+  as_matrix(c).noalias() = as_matrix(a) * as_matrix(b).transpose();
+#endif
+}
+
+}  // namespace detail
+
+/// c (M, N) = a (M, K) b (N, K)^T. Every product of the plain definitions is this one.
 template <Scalar T>
 VITRAIL_NOINLINE void plain_product(const MatrixView<const T>& a, const MatrixView<const T>& b,
                                     const MatrixView<T>& c) {
@@ -43,8 +67,8 @@ VITRAIL_NOINLINE void plain_product(const MatrixView<const T>& a, const MatrixVi
     const Index n_end = n + plain_tile < N ? n + plain_tile : N;
     for (Index m = 0; m < M; m += plain_tile) {
       const Index m_end = m + plain_tile < M ? m + plain_tile : M;
-      as_matrix(c.slice(m, m_end).columns(n, n_end)).noalias() =
-          as_matrix(a.slice(m, m_end)) * as_matrix(b.slice(n, n_end)).transpose();
+      detail::blocked_product(a.slice(m, m_end), b.slice(n, n_end),
+                              c.slice(m, m_end).columns(n, n_end));
     }
   }
 }

@@ -88,14 +88,16 @@ VITRAIL_KERNEL_INLINE Floats gelu_by_tanh(Floats x) {
   return divide(x, add(e, broadcast(1.0F)));
 }
 
-template <Activation kind>
-VITRAIL_KERNEL_INLINE Floats activated(Floats x) {
-  if constexpr (kind == Activation::gelu_erf) return gelu(x);
-  if constexpr (kind == Activation::gelu_tanh) return gelu_by_tanh(x);
-  if constexpr (kind == Activation::quick_gelu) return gated(x, 1.702F);
-  if constexpr (kind == Activation::silu) return gated(x, 1.0F);
-  if constexpr (kind == Activation::relu) return larger(x, broadcast(0.0F));
-  if constexpr (kind == Activation::tanh) return hyperbolic_tangent(x);
+VITRAIL_KERNEL_INLINE Floats activated(Activation kind, Floats x) {
+  switch (kind) {
+    case Activation::none: break;
+    case Activation::gelu_erf: return gelu(x);
+    case Activation::gelu_tanh: return gelu_by_tanh(x);
+    case Activation::quick_gelu: return gated(x, 1.702F);
+    case Activation::silu: return gated(x, 1.0F);
+    case Activation::relu: return larger(x, broadcast(0.0F));
+    case Activation::tanh: return hyperbolic_tangent(x);
+  }
   return x;
 }
 

@@ -11,11 +11,16 @@ VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * 
 /// int8 sums first become what they stand for. The weights were multiplied as w + weight_offset
 /// (128 on x86), so that a sum is sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero
 /// sum(w).
-template <Activation kind>
-VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index rows,
-                                     Index columns, const Finish& finish, float* y, Index y_stride,
-                                     Index y_block) {
+///
+/// The two commonest activations have a loop of their own, `Fixed`; the others choose for each
+/// vector.
+template <Activation... Fixed>
+VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, Index sums_stride,
+                                     Index rows, Index columns, const Finish& finish, float* y,
+                                     Index y_stride, Index y_block) {
   const Finish f = finish;  // a copy: no store through y can change it
+  Activation kind = activation;
+  ((kind = Fixed), ...);
   const bool integers = f.rows != nullptr;
   const bool scaled = f.scale != nullptr;
   for (Index i = 0; i < columns; i += width) {
@@ -38,7 +43,7 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
       } else {
         value = load_first(from, left);
       }
-      value = activated<kind>(add(value, bias));
+      value = activated(kind, add(value, bias));
       if (scaled) value = multiply(value, scale);
       if (residual != nullptr) {
         value = add(value, load_first(residual, left));
@@ -54,19 +59,10 @@ VITRAIL_KERNEL static void finish_as(const float* sums, Index sums_stride, Index
 VITRAIL_KERNEL static void finish_tile(Activation activation, const float* sums, Index sums_stride,
                                        Index rows, Index columns, const Finish& f, float* y,
                                        Index y_stride, Index y_block) {
-  switch (activation) {
-#define VITRAIL_FINISH(kind) \
-  case Activation::kind:     \
-    return finish_as<Activation::kind>(sums, sums_stride, rows, columns, f, y, y_stride, y_block)
-    VITRAIL_FINISH(none);
-    VITRAIL_FINISH(gelu_erf);
-    VITRAIL_FINISH(gelu_tanh);
-    VITRAIL_FINISH(quick_gelu);
-    VITRAIL_FINISH(silu);
-    VITRAIL_FINISH(relu);
-    VITRAIL_FINISH(tanh);
-#undef VITRAIL_FINISH
-  }
+  const auto as = activation == Activation::none       ? finish_as<Activation::none>
+                  : activation == Activation::gelu_erf ? finish_as<Activation::gelu_erf>
+                                                       : finish_as<>;
+  as(activation, sums, sums_stride, rows, columns, f, y, y_stride, y_block);
 }
 
 /// The end of a product of one row that has its gate for a scale.
