@@ -10,7 +10,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 TEST(NewFile, AppearsOnlyWhenItIsComplete) {
   const TemporaryFolder folder;
