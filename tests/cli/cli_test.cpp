@@ -12,9 +12,6 @@ using namespace vitrail;
 namespace fs = std::filesystem;
 using namespace vitrail_test;
 
-const std::string model = VITRAIL_SOURCE_DIR "/examples/models/fashion_mnist";
-const std::string golden = VITRAIL_GOLDEN_DIR;
-
 /// A safetensors file of a header and `bytes` zero bytes.
 std::string safetensors(const std::string& header, std::size_t bytes) {
   std::string file(8, '\0');

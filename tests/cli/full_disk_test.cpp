@@ -8,9 +8,6 @@ namespace {
 
 using namespace vitrail_test;
 
-const std::string model = VITRAIL_SOURCE_DIR "/examples/models/fashion_mnist";
-const std::string golden = VITRAIL_GOLDEN_DIR;
-
 /// Runs the program with `arguments` while `disk` is a file system of its own, with `options`
 /// ("size=64k") and one file, out.safetensors, that says "old". What comes back: the exit code and
 /// standard error of the program; as its output, the files there afterwards and how that one

@@ -16,6 +16,9 @@
 
 namespace vitrail_test {
 
+inline const std::string model = VITRAIL_SOURCE_DIR "/examples/models/fashion_mnist";
+inline const std::string golden = VITRAIL_GOLDEN_DIR;
+
 struct Outcome {
   int code = -1;
   std::string out;    // standard output
