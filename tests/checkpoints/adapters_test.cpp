@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <support/golden_folder.hpp>
 #include <vitrail/checkpoints/verify.hpp>
 #include <vitrail/vitrail.hpp>
 
@@ -11,10 +12,8 @@ namespace {
 using namespace vitrail;
 namespace fs = std::filesystem;
 
-const fs::path golden = VITRAIL_GOLDEN_DIR;
-
 std::string base_of(const std::string& name) {
-  return (golden / (name.starts_with("hub_") ? "hf_vit_eps" : "timm_vit_eps")).string();
+  return (golden::folder(name.starts_with("hub_") ? "hf_vit_eps" : "timm_vit_eps")).string();
 }
 
 /// The largest difference of the tokens with the overlay `folder` from `expected`.
@@ -38,7 +37,7 @@ double difference(const std::string& base, const fs::path& folder, const LoadOpt
 class Adapters : public testing::TestWithParam<std::string> {};
 
 TEST_P(Adapters, GiveWhatPlainTorchGives) {
-  const fs::path folder = golden / "adapters" / GetParam();
+  const fs::path folder = golden::folder("adapters") / GetParam();
   EXPECT_LT(difference<float>(base_of(GetParam()), folder), 2e-5);
   EXPECT_LT(difference<double>(base_of(GetParam()), folder), 2e-5);
 }
@@ -58,7 +57,7 @@ std::string message_of(const std::string& name, const std::vector<NamedTensor>& 
   fs::create_directories(folder);
   const std::string file = (folder / "overlay.safetensors").string();
   write_safetensors(file, tensors);
-  if (const fs::path config = golden / "adapters" / name / "adapter_config.json";
+  if (const fs::path config = golden::folder("adapters") / name / "adapter_config.json";
       with_config && fs::exists(config))
     fs::copy_file(config, folder / "adapter_config.json");
   LoadOptions options;
@@ -80,7 +79,7 @@ std::vector<NamedTensor> tensors_of(const TensorFile& file, const std::string& b
 
 TEST(AdapterErrors, NameTheTensorThatIsMissingOrMisshaped) {
   const TensorFile whole =
-      open_tensor_file((golden / "adapters/adaptformer/overlay.safetensors").string());
+      open_tensor_file(golden::folder("adapters/adaptformer/overlay.safetensors").string());
   EXPECT_EQ(message_of("adaptformer", tensors_of(whole, "none of these")), "");
   const std::string up = "blocks.1.adaptmlp.up_proj.weight";
   EXPECT_NE(message_of("adaptformer", tensors_of(whole, up)).find(up), std::string::npos);
@@ -95,17 +94,17 @@ TEST(AdapterErrors, NameTheTensorThatIsMissingOrMisshaped) {
 
 TEST(AdapterErrors, SayWhatAConfigHasToTell) {
   const TensorFile hub =
-      open_tensor_file((golden / "adapters/hub_seq_bn/overlay.safetensors").string());
+      open_tensor_file(golden::folder("adapters/hub_seq_bn/overlay.safetensors").string());
   std::string message = message_of("hub_seq_bn", tensors_of(hub, "none of these"), false);
   EXPECT_NE(message.find("adapter_config.json"), std::string::npos) << message;
   const TensorFile norm =
-      open_tensor_file((golden / "adapters/adaptformer_in/overlay.safetensors").string());
+      open_tensor_file(golden::folder("adapters/adaptformer_in/overlay.safetensors").string());
   message = message_of("adaptformer_in", tensors_of(norm, "none of these"), false);
   EXPECT_NE(message.find("ffn_adapter_layernorm_option"), std::string::npos) << message;
 }
 
 TEST(Adapters, AreScaledAsAskedWhereTheFileDoesNotTell) {
-  const fs::path folder = golden / "adapters/adaptformer";
+  const fs::path folder = golden::folder("adapters/adaptformer");
   EXPECT_GT(difference<float>(base_of("adaptformer"), folder, {.adapter_scale = 3.0}), 1e-2);
   EXPECT_LT(difference<float>(base_of("adaptformer"), folder, {.adapter_scale = 0.1}), 2e-5);
 }
@@ -113,7 +112,7 @@ TEST(Adapters, AreScaledAsAskedWhereTheFileDoesNotTell) {
 TEST(Adapters, ReadTheirScaleAsANumberOrAsText) {
   const fs::path folder = fs::path(testing::TempDir()) / "adapter_scale";
   fs::remove_all(folder);
-  fs::copy(golden / "adapters/adaptformer", folder);
+  fs::copy(golden::folder("adapters/adaptformer"), folder);
   const auto with_scale = [&](const char* scalar) {
     std::ofstream(folder / "adapter_config.json") << R"({"ffn_adapter_scalar":)" << scalar << "}";
     return difference<float>(base_of("adaptformer"), folder);

@@ -81,10 +81,10 @@ TEST_P(Golden, GivesTheSameBitsForAnyThreadsAndBatchAndAllocatesNothingOnceWarm)
   Tensor<float, 2> features({3, model.config().feature_dim()});
   std::size_t before = 0;
   for (int pass = 0; pass < 4; ++pass) {
-    before = vitrail::testing::allocations;
+    before = vitrail_test::allocations;
     model.forward(batch, {.features = features}, {pool, workspace});
   }
-  EXPECT_EQ(vitrail::testing::allocations, before);
+  EXPECT_EQ(vitrail_test::allocations, before);
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, Golden, ::testing::ValuesIn(golden_folders()),

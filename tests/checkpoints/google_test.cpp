@@ -9,7 +9,7 @@ namespace {
 
 using namespace vitrail;
 
-const std::string golden = VITRAIL_GOLDEN_DIR "/";
+const std::string goldens = VITRAIL_GOLDEN_DIR "/";
 
 class Flax : public testing::TestWithParam<std::string> {};
 
@@ -31,16 +31,16 @@ double difference(const ViT<float>& vit, const AnyView& pixel_values, const AnyV
 TEST_P(Flax, IsWhatGooglesFidelityGives) {
   LoadOptions options;
   options.fidelity = Fidelity::google;
-  const Checkpoint checkpoint = open_checkpoint(golden + GetParam(), options);
+  const Checkpoint checkpoint = open_checkpoint(goldens + GetParam(), options);
   const ViT<float> vit = load_vit<float>(checkpoint, options);
-  const TensorFile input = open_tensor_file(golden + GetParam() + "/input.safetensors");
-  const TensorFile expected = open_tensor_file(golden + "flax/" + GetParam() + ".safetensors");
+  const TensorFile input = open_tensor_file(goldens + GetParam() + "/input.safetensors");
+  const TensorFile expected = open_tensor_file(goldens + "flax/" + GetParam() + ".safetensors");
   const AnyView& pixels = input.at("pixel_values");
   EXPECT_LT(difference(vit, pixels, expected.at("forward_features"), expected.at("logits")), 2e-5);
   EXPECT_LT(difference(vit, expected.at("pixels_96x96"), expected.at("forward_features_96x96"),
                        expected.at("logits_96x96")),
             2e-5);
-  const ViT<float> timm = load_vit<float>(open_checkpoint(golden + GetParam(), {}), {});
+  const ViT<float> timm = load_vit<float>(open_checkpoint(goldens + GetParam(), {}), {});
   EXPECT_GT(difference(timm, pixels, expected.at("forward_features"), expected.at("logits")), 1e-4);
 }
 
@@ -51,27 +51,27 @@ INSTANTIATE_TEST_SUITE_P(Models, Flax,
 TEST(Google, PreparesPicturesAsItsOwnPipelinesDo) {
   LoadOptions options;
   options.fidelity = Fidelity::google;
-  const Checkpoint research = open_checkpoint(golden + "npz_vit", options);
+  const Checkpoint research = open_checkpoint(goldens + "npz_vit", options);
   EXPECT_EQ(research.preprocess->resizer, Resizer::tensorflow);
   EXPECT_EQ(research.preprocess->resize, ResizeMode::squash);
   EXPECT_EQ(with_size(*research.preprocess, 96, 64).resize_width, 64);
-  const Checkpoint big_vision = open_checkpoint(golden + "big_vision", options);
+  const Checkpoint big_vision = open_checkpoint(goldens + "big_vision", options);
   EXPECT_EQ(big_vision.preprocess->resizer, Resizer::tensorflow_8bit);
-  EXPECT_EQ(open_checkpoint(golden + "npz_vit", {}).preprocess->resizer, Resizer::pillow);
+  EXPECT_EQ(open_checkpoint(goldens + "npz_vit", {}).preprocess->resizer, Resizer::pillow);
 }
 
 /// bfloat16 is the upper half of a float: the file's answers are those of its weights so rounded.
 TEST(Google, ReadsFilesOfBfloat16) {
-  const Checkpoint halves = open_checkpoint(golden + "flax/npz_vit_bf16.npz", {});
-  const Checkpoint whole = open_checkpoint(golden + "npz_vit", {});
+  const Checkpoint halves = open_checkpoint(goldens + "flax/npz_vit_bf16.npz", {});
+  const Checkpoint whole = open_checkpoint(goldens + "npz_vit", {});
   EXPECT_EQ(halves.config.heads, whole.config.heads);
   EXPECT_EQ(halves.config.depth, whole.config.depth);
   for (const auto& [name, view] : halves.files.tensors) {
     EXPECT_EQ(view.dtype, DType::bf16) << name;
     EXPECT_LE(largest_difference(view, whole.files.tensors.at(name)), 1.0 / 256) << name;
   }
-  const TensorFile input = open_tensor_file(golden + "npz_vit/input.safetensors");
-  const TensorFile expected = open_tensor_file(golden + "npz_vit/expected.safetensors");
+  const TensorFile input = open_tensor_file(goldens + "npz_vit/input.safetensors");
+  const TensorFile expected = open_tensor_file(goldens + "npz_vit/expected.safetensors");
   EXPECT_LT(difference(load_vit<float>(halves, {}), input.at("pixel_values"),
                        expected.at("forward_features"), expected.at("logits")),
             0.05);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <support/golden_folder.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
@@ -11,13 +12,11 @@ namespace {
 using namespace vitrail;
 namespace fs = std::filesystem;
 
-const fs::path golden = VITRAIL_GOLDEN_DIR;
-
 /// A golden's tensors, to be renamed, cut and added to.
 class Renamed {
  public:
   explicit Renamed(const std::string& source)
-      : file_(open_tensor_file((golden / source / "model.safetensors").string())) {
+      : file_(open_tensor_file((golden::folder(source) / "model.safetensors").string())) {
     for (const auto& [name, view] : file_) tensors_.push_back({name, view});
   }
 
@@ -100,7 +99,8 @@ struct Answer {
 Answer answer_of(const std::string& path, const std::string& source, const LoadOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(path, options);
   const ViT<float> vit = load_vit<float>(checkpoint, options);
-  const TensorFile input = open_tensor_file((golden / source / "input.safetensors").string());
+  const TensorFile input =
+      open_tensor_file((golden::folder(source) / "input.safetensors").string());
   const Tensor<float, 4> pixels = input.at("pixel_values").to<float, 4>();
   const Index B = pixels.extent(0);
   const Index K = checkpoint.config.classes;
@@ -137,7 +137,7 @@ void expect_twin(const std::string& name, const Renamed& renamed, const Expected
   options.heads = heads;
   try {
     const Answer found = answer_of(folder.string(), expected.source, options);
-    const Answer twin = answer_of((golden / expected.source).string(), expected.source, {});
+    const Answer twin = answer_of(golden::folder(expected.source).string(), expected.source, {});
     EXPECT_EQ(found.publisher, expected.publisher) << name;
     EXPECT_EQ(found.rule, expected.rule) << name << ": " << name_of(found.rule);
     EXPECT_EQ(found.tokens, twin.tokens) << name;
@@ -268,7 +268,7 @@ TEST(Layouts, Eva02AsItsAuthorsShipIt) {
       .replace("attn.v_proj.bias", "attn.v_bias")
       .add("rope.freqs_cos", {16, 8})
       .add("blocks.0.attn.rope.freqs_sin", {16, 8});
-  std::ifstream file(golden / "timm_eva02_base_subln/config.json");
+  std::ifstream file(golden::folder("timm_eva02_base_subln/config.json"));
   const std::string config{std::istreambuf_iterator<char>(file), {}};
   expect_twin("eva02", eva, {"timm_eva02_base_subln", "timm"}, 0, "config.json", config);
 }

@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <support/golden_folder.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
 
 using namespace vitrail;
 namespace fs = std::filesystem;
-
-const fs::path golden = VITRAIL_GOLDEN_DIR;
 
 std::string message_of(const std::string& path, const LoadOptions& options = {}) {
   try {
@@ -44,7 +43,7 @@ TEST(Recognition, NamesThePublisherAndWhatDecidedIt) {
       {"tv_vit", "torchvision"},     {"openclip_gelu", "open_clip"},
       {"vitp_simple", "lucidrains"}, {"npz_vit", "google-research"}};
   for (const auto& [folder, publisher] : cases) {
-    const Checkpoint checkpoint = open_checkpoint((golden / folder).string(), {});
+    const Checkpoint checkpoint = open_checkpoint(golden::folder(folder).string(), {});
     EXPECT_EQ(checkpoint.publisher, publisher) << folder;
     EXPECT_FALSE(checkpoint.because.empty()) << folder;
   }
@@ -55,7 +54,8 @@ TEST(Recognition, WithoutAConfigTheMessageNamesTheFlagThatHelps) {
   fs::create_directories(folder);
   for (const char* twin : {"timm_vit_eps", "hf_vit_eps", "vitp_eps", "fb_dinov2", "tv_vit"}) {
     const fs::path file = folder / (std::string(twin) + ".safetensors");
-    fs::copy_file(golden / twin / "model.safetensors", file, fs::copy_options::overwrite_existing);
+    fs::copy_file(golden::folder(twin) / "model.safetensors", file,
+                  fs::copy_options::overwrite_existing);
     EXPECT_NE(message_of(file.string()).find("--heads"), std::string::npos) << twin;
     LoadOptions options;
     options.heads = std::string(twin) == "vitp_eps" ? 4 : 3;
@@ -68,7 +68,8 @@ fs::path bare(const std::string& twin) {
   const fs::path folder = fs::path(testing::TempDir()) / "bare";
   fs::create_directories(folder);
   fs::path file = folder / (twin + ".safetensors");
-  fs::copy_file(golden / twin / "model.safetensors", file, fs::copy_options::overwrite_existing);
+  fs::copy_file(golden::folder(twin) / "model.safetensors", file,
+                fs::copy_options::overwrite_existing);
   return file;
 }
 
@@ -104,14 +105,14 @@ TEST(Recognition, PoolingIsAsAskedForWhereTensorsLeaveItOpen) {
   EXPECT_EQ(mean.pooling, Pooling::avg);
   EXPECT_TRUE(mean.pool_includes_prefix);
   options.heads = 0;
-  const std::string map = message_of((golden / "timm_siglip_map").string(), options);
+  const std::string map = message_of(golden::folder("timm_siglip_map").string(), options);
   EXPECT_NE(map.find("map"), std::string::npos) << map;
 }
 
 TEST(Recognition, AnArchitectureThatNothingReadsIsRefused) {
   LoadOptions options;
   options.architecture = "vit_base_patch16_224";
-  const std::string message = message_of((golden / "tv_vit").string(), options);
+  const std::string message = message_of(golden::folder("tv_vit").string(), options);
   EXPECT_NE(message.find("--arch"), std::string::npos) << message;
 }
 
@@ -176,7 +177,7 @@ TEST(Recognition, HeadsOfPublishedWidthsAreKnown) {
 }
 
 TEST(Recognition, EverythingThatInfoShowsSaysWhereItCameFrom) {
-  for (const auto& entry : fs::directory_iterator(golden)) {
+  for (const auto& entry : fs::directory_iterator(VITRAIL_GOLDEN_DIR)) {
     if (!fs::exists(entry.path() / "config.json") ||
         !fs::exists(entry.path() / "expected.safetensors"))
       continue;
@@ -195,7 +196,7 @@ TEST(Recognition, EverythingThatInfoShowsSaysWhereItCameFrom) {
 TEST(Recognition, ADistilledModelWithoutHeadsGivesTheMeanOfItsTokens) {
   const fs::path folder = fs::path(testing::TempDir()) / "distilled_headless";
   fs::create_directories(folder);
-  const fs::path source = golden / "timm_deit_distilled";
+  const fs::path source = golden::folder("timm_deit_distilled");
   const TensorFile file = open_tensor_file((source / "model.safetensors").string());
   std::vector<NamedTensor> tensors;
   for (const auto& [name, view] : file)
@@ -219,8 +220,9 @@ TEST(Recognition, ADistilledModelWithoutHeadsGivesTheMeanOfItsTokens) {
 TEST(Recognition, TensorsOfTwoPublishersAreRefusedByBothNames) {
   const fs::path folder = fs::path(testing::TempDir()) / "two_publishers";
   fs::create_directories(folder);
-  const TensorFile one = open_tensor_file((golden / "timm_vit_eps/model.safetensors").string());
-  const TensorFile two = open_tensor_file((golden / "tv_vit_repr/model.safetensors").string());
+  const TensorFile one =
+      open_tensor_file(golden::folder("timm_vit_eps/model.safetensors").string());
+  const TensorFile two = open_tensor_file(golden::folder("tv_vit_repr/model.safetensors").string());
   std::vector<NamedTensor> tensors;
   for (const TensorFile* file : {&one, &two})
     for (const auto& [name, view] : *file) tensors.push_back({name, view});
@@ -233,7 +235,7 @@ TEST(Recognition, TensorsOfTwoPublishersAreRefusedByBothNames) {
 TEST(Recognition, GooglesFidelityIsFlaxs) {
   LoadOptions options;
   options.fidelity = Fidelity::google;
-  const std::string folder = (golden / "npz_hybrid").string();
+  const std::string folder = golden::folder("npz_hybrid").string();
   const Checkpoint flax = open_checkpoint(folder, options);
   EXPECT_EQ(flax.config.activation, Activation::gelu_tanh);
   EXPECT_EQ(flax.config.position_rule, PositionRule::google);

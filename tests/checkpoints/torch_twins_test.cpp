@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <support/golden_folder.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
@@ -10,14 +11,12 @@ namespace {
 using namespace vitrail;
 namespace fs = std::filesystem;
 
-const fs::path golden = VITRAIL_GOLDEN_DIR;
-
 /// The answers of a checkpoint to the input of `twin`.
 Tensor<float, 2> answers(const fs::path& checkpoint_path, const std::string& twin,
                          const LoadOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(checkpoint_path.string(), options);
   const VisionModel<float> model = load_model<float>(checkpoint, options);
-  const TensorFile input = open_tensor_file((golden / twin / "input.safetensors").string());
+  const TensorFile input = open_tensor_file((golden::folder(twin) / "input.safetensors").string());
   const Index width =
       model.config().classes > 0 ? model.config().classes : model.config().feature_dim();
   Tensor<float, 2> out({1, width});
@@ -34,8 +33,8 @@ fs::path beside_configs(const std::string& file, const std::string& twin) {
   const fs::path folder = fs::path(testing::TempDir()) / ("twin_of_" + file);
   fs::create_directories(folder);
   const auto replace = fs::copy_options::overwrite_existing;
-  fs::copy_file(golden / "torch_checkpoints" / file, folder / file, replace);
-  for (const auto& entry : fs::directory_iterator(golden / twin)) {
+  fs::copy_file(golden::folder("torch_checkpoints") / file, folder / file, replace);
+  for (const auto& entry : fs::directory_iterator(golden::folder(twin))) {
     if (entry.path().extension() == ".json")
       fs::copy_file(entry.path(), folder / entry.path().filename(), replace);
   }
@@ -44,7 +43,7 @@ fs::path beside_configs(const std::string& file, const std::string& twin) {
 
 void expect_twins(const std::string& file, const std::string& twin) {
   const Tensor<float, 2> torch = answers(beside_configs(file, twin), twin, {});
-  const Tensor<float, 2> safetensors = answers(golden / twin, twin, {});
+  const Tensor<float, 2> safetensors = answers(golden::folder(twin), twin, {});
   ASSERT_EQ(torch.count(), safetensors.count()) << file;
   for (Index i = 0; i < torch.count(); ++i)
     EXPECT_EQ(torch.flat()[static_cast<std::size_t>(i)],
@@ -67,7 +66,7 @@ TEST(TorchTwins, NestedAndPrefixedTensorsAreFound) {
 TEST(TorchTwins, TheEncoderOfIjepaIsPooledOverItsPatches) {
   LoadOptions options;
   options.heads = 3;
-  const std::string path = (golden / "torch_checkpoints" / "ijepa.pth").string();
+  const std::string path = (golden::folder("torch_checkpoints") / "ijepa.pth").string();
   const Checkpoint checkpoint = open_checkpoint(path, options);
   EXPECT_EQ(checkpoint.config.pooling, Pooling::avg);
   EXPECT_FALSE(checkpoint.config.class_token);

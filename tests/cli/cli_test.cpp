@@ -1,11 +1,8 @@
 // The program as a user meets it: what it prints, its one-line errors, its exit codes.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include <support/program.hpp>
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/safetensors.hpp>
 
@@ -13,66 +10,7 @@ namespace {
 
 using namespace vitrail;
 namespace fs = std::filesystem;
-
-const std::string model = VITRAIL_SOURCE_DIR "/examples/models/fashion_mnist";
-const std::string golden = VITRAIL_GOLDEN_DIR;
-
-struct Outcome {
-  int code = -1;
-  std::string out;    // standard output
-  std::string error;  // standard error
-};
-
-/// `before` stands before the program in the shell's command: "ulimit -f 8; ", "setpriv ... ".
-Outcome vitrail_program(const std::string& arguments, const std::string& before = "") {
-  const fs::path log = fs::temp_directory_path() / ("vitrail_cli_" + std::to_string(getpid()));
-  const std::string command =
-      before + std::string(VITRAIL_PROGRAM) + " " + arguments + " 2>" + log.string();
-  Outcome outcome;
-  FILE* pipe = popen(command.c_str(), "r");
-  char buffer[4096];
-  for (std::size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-    outcome.out.append(buffer, n);
-  const int status = pclose(pipe);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  std::ifstream file(log);
-  outcome.error.assign(std::istreambuf_iterator<char>(file), {});
-  fs::remove(log);
-  return outcome;
-}
-
-/// Exit code 1, and one line that has all of `words`.
-void expect_error(const std::string& arguments, const std::vector<std::string>& words,
-                  const std::string& before = "") {
-  const Outcome outcome = vitrail_program(arguments, before);
-  EXPECT_EQ(outcome.code, 1) << arguments;
-  EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
-  for (const std::string& word : words)
-    EXPECT_NE(outcome.error.find(word), std::string::npos) << outcome.error << word;
-}
-
-class Scratch {
- public:
-  Scratch() : path_(fs::temp_directory_path() / ("vitrail_scratch_" + std::to_string(getpid()))) {
-    fs::create_directories(path_);
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  [[nodiscard]] std::string operator/(const std::string& name) const {
-    return (path_ / name).string();
-  }
-
- private:
-  fs::path path_;
-};
-
-void write(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-}
-
-std::string read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using namespace vitrail_test;
 
 /// A safetensors file of a header and `bytes` zero bytes.
 std::string safetensors(const std::string& header, std::size_t bytes) {

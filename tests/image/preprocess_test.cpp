@@ -9,22 +9,22 @@ namespace {
 
 using namespace vitrail;
 
-const std::filesystem::path pictures = golden::folder("prep_images");
+const std::filesystem::path picture_folder = golden::folder("prep_images");
 
 // Both sides resize to the same bytes and normalise them in f32; what is left is the rounding of
 // one product, one difference and one quotient, all below 1e-6.
 TEST(Preprocess, EqualsEveryPublishersPipelineOnEveryPicture) {
   SerialExecutor serial;
-  const nlohmann::json config = golden::read_json(pictures / "config.json");
+  const nlohmann::json config = golden::read_json(picture_folder / "config.json");
   int compared = 0;
   int equal = 0;
   for (const auto& [pipeline, recipe] : config.at("pipelines").items()) {
     const PreprocessConfig parsed = parse_recipe(recipe, pipeline);
-    const golden::Archive expected(pictures / ("expected_" + pipeline + ".safetensors"));
+    const golden::Archive expected(picture_folder / ("expected_" + pipeline + ".safetensors"));
     EXPECT_FALSE(expected.tensors.empty());
     for (const auto& [key, view] : expected.tensors) {
       const std::string name = key.substr(0, key.find('/'));
-      const Tensor<float, 3> found = preprocess(read_image(pictures / name), parsed, serial);
+      const Tensor<float, 3> found = preprocess(read_image(picture_folder / name), parsed, serial);
       ASSERT_EQ(found.shape(), view.shape) << pipeline << " " << key;
       const Tensor<float, 3> wanted = view.to<float, 3>();
       float worst = 0;

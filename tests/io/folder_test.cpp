@@ -9,7 +9,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 TEST(Folder, PathsAreJoinedAndCutAtTheirSlashes) {
   EXPECT_EQ(detail::path_in("a/b", "c"), "a/b/c");

@@ -7,7 +7,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 std::string safetensors(const std::string& header) { return little(header.size(), 8) + header; }
 

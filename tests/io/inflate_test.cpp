@@ -8,7 +8,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 /// zlib's raw deflate stream of `content`.
 std::string deflated(const std::string& content, int level, int strategy) {

@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 TEST(Json, ReadsEveryTypeOfAConfig) {
   const Json config = parse_json(

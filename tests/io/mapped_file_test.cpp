@@ -8,7 +8,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 std::string text_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};

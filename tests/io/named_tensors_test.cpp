@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 TEST(NamedTensors, SuggestsOnlyNamesThatAreClose) {
   const Safetensors file(golden("timm_vit_cls/model.safetensors"));

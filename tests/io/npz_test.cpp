@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 std::string npy(const std::string& header, const std::string& data, char version = 1) {
   return "\x93NUMPY" + std::string{version, '\0'} + little(header.size(), version == 1 ? 2 : 4) +
@@ -23,7 +23,7 @@ std::string floats(std::initializer_list<float> values) {
   return bytes;
 }
 
-std::string error_for(const std::string& header, const std::string& data = "") {
+std::string npy_error(const std::string& header, const std::string& data = "") {
   const std::string file = npy(header, data);
   return error_of([&] { Npz opened(bytes_of(file), "a.npy"); });
 }
@@ -85,25 +85,25 @@ TEST(Npz, ReadsScalarsVectorsAndPython2) {
 
 TEST(Npz, RefusesABadHeader) {
   const std::string four = floats({1});
-  EXPECT_CONTAINS(error_for("{'descr': '<f4'}", four),
+  EXPECT_CONTAINS(npy_error("{'descr': '<f4'}", four),
                   "a.npy: npy header: expected the keys descr, fortran_order and shape");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "false", "(1,)"), four), "expected True or False at");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(1)"), four), "expected ',' or ')'");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(-1,)"), four), "expected an extent");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(99999999999999999999,)"), four),
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "false", "(1,)"), four), "expected True or False at");
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1)"), four), "expected ',' or ')'");
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(-1,)"), four), "expected an extent");
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(99999999999999999999,)"), four),
                   "expected a smaller extent");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(4294967296, 4294967296)"), four),
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(4294967296, 4294967296)"), four),
                   "whose size overflows");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(1,1,1,1,1,1,1,1,1)"), four),
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1,1,1,1,1,1,1,1,1)"), four),
                   "more than 8 dimensions");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(2,)"), four),
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(2,)"), four),
                   "'array': has 4 bytes, f32 (2) needs 8");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "True", "(2, 2)"), four), "f32 (2, 2) needs 16");
-  EXPECT_CONTAINS(error_for("{'descr': '<f4', 'descr': '<f4'}", four), "'descr' is there twice");
-  EXPECT_CONTAINS(error_for("{'x': 1}", four), "unknown key 'x'");
-  EXPECT_CONTAINS(error_for(header_of("<f4", "False", "(1,)") + "x", four), "expected the end");
-  EXPECT_CONTAINS(error_for("__import__('os')", four), "expected '{' at character 0");
-  EXPECT_CONTAINS(error_for("{'descr", four), "expected the end of the string");
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "True", "(2, 2)"), four), "f32 (2, 2) needs 16");
+  EXPECT_CONTAINS(npy_error("{'descr': '<f4', 'descr': '<f4'}", four), "'descr' is there twice");
+  EXPECT_CONTAINS(npy_error("{'x': 1}", four), "unknown key 'x'");
+  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1,)") + "x", four), "expected the end");
+  EXPECT_CONTAINS(npy_error("__import__('os')", four), "expected '{' at character 0");
+  EXPECT_CONTAINS(npy_error("{'descr", four), "expected the end of the string");
   EXPECT_CONTAINS(error_of([&] { Npz opened(bytes_of(npy("{}", "", 4)), "a.npy"); }),
                   "npy version 4.0, expected 1.0, 2.0 or 3.0");
   EXPECT_CONTAINS(error_of([&] {
@@ -114,9 +114,9 @@ TEST(Npz, RefusesABadHeader) {
 }
 
 TEST(Npz, ExplainsTypesItDoesNotRead) {
-  EXPECT_EQ(error_for(header_of(">f4", "False", "(1,)"), floats({1})),
+  EXPECT_EQ(npy_error(header_of(">f4", "False", "(1,)"), floats({1})),
             "a.npy: is big-endian ('>f4'), only little-endian is read");
-  EXPECT_EQ(error_for(header_of("|O", "False", "(1,)"), floats({1})),
+  EXPECT_EQ(npy_error(header_of("|O", "False", "(1,)"), floats({1})),
             "a.npy: has the type '|O', which is not supported");
   const std::string archive =
       zip_of({{"w.npy", npy(header_of("<f4", "False", "(1,)"), floats({5}))},

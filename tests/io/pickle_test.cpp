@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 using Kind = PickleValue::Kind;
 
 bool only_dicts(std::string_view global) { return global == "collections.OrderedDict"; }
@@ -13,7 +13,7 @@ bool only_dicts(std::string_view global) { return global == "collections.Ordered
 /// `program` behind the opcode for protocol 2.
 std::string pickled(const std::string& program) { return "\x80\x02" + program; }
 
-std::string error_for(const std::string& program, const Limits& limits = {}) {
+std::string pickle_error(const std::string& program, const Limits& limits = {}) {
   const std::string bytes = pickled(program);
   return error_of([&] { Pickle pickle(bytes_of(bytes), "p", only_dicts, limits); });
 }
@@ -62,16 +62,16 @@ TEST(Pickle, DescribesCallsInsteadOfMakingThem) {
 }
 
 TEST(Pickle, RefusesGlobalsThatAreNotAllowed) {
-  EXPECT_EQ(error_for("cos\nsystem\nU\x04true\x85R."),
+  EXPECT_EQ(pickle_error("cos\nsystem\nU\x04true\x85R."),
             "p: pickle, byte 13: the global 'os.system' is refused: only tensors and plain data "
             "are read (of a model, save its state_dict())");
-  EXPECT_CONTAINS(error_for("U\x02osU\x06system\x93."), "the global 'os.system' is refused");
-  EXPECT_CONTAINS(error_for("K\x01)R."), "calls something that is no global");
+  EXPECT_CONTAINS(pickle_error("U\x02osU\x06system\x93."), "the global 'os.system' is refused");
+  EXPECT_CONTAINS(pickle_error("K\x01)R."), "calls something that is no global");
 }
 
 TEST(Pickle, RefusesOpcodesByTheirNumber) {
-  EXPECT_EQ(error_for("(ios\nsystem\n."), "p: pickle, byte 3: opcode 0x69 is refused");
-  EXPECT_CONTAINS(error_for("\x82\x01."), "opcode 0x82 is refused");
+  EXPECT_EQ(pickle_error("(ios\nsystem\n."), "p: pickle, byte 3: opcode 0x69 is refused");
+  EXPECT_CONTAINS(pickle_error("\x82\x01."), "opcode 0x82 is refused");
   EXPECT_CONTAINS(error_of([] { Pickle pickle(bytes_of("(dp0\n."), "p", only_dicts); }),
                   "does not begin with a protocol");
   EXPECT_CONTAINS(error_of([] { Pickle pickle(bytes_of("\x80\x06N."), "p", only_dicts); }),
@@ -79,25 +79,25 @@ TEST(Pickle, RefusesOpcodesByTheirNumber) {
 }
 
 TEST(Pickle, RefusesProgramsThatMisuseTheStack) {
-  EXPECT_CONTAINS(error_for("."), "takes from an empty stack");
-  EXPECT_CONTAINS(error_for("(."), "takes from an empty stack");
-  EXPECT_CONTAINS(error_for("t."), "no mark on the stack");
-  EXPECT_CONTAINS(error_for("h\x05."), "recalls an object that was never stored");
-  EXPECT_CONTAINS(error_for("NN."), "more than one object on the stack");
-  EXPECT_CONTAINS(error_for("K\x01(K\x01u."), "no container");
-  EXPECT_CONTAINS(error_for("}(K\x01u."), "a key without a value");
-  EXPECT_CONTAINS(error_for("N("), "ends in the middle");
-  EXPECT_CONTAINS(error_for("X\xff\xff\xff\xff"
-                            "abc"),
+  EXPECT_CONTAINS(pickle_error("."), "takes from an empty stack");
+  EXPECT_CONTAINS(pickle_error("(."), "takes from an empty stack");
+  EXPECT_CONTAINS(pickle_error("t."), "no mark on the stack");
+  EXPECT_CONTAINS(pickle_error("h\x05."), "recalls an object that was never stored");
+  EXPECT_CONTAINS(pickle_error("NN."), "more than one object on the stack");
+  EXPECT_CONTAINS(pickle_error("K\x01(K\x01u."), "no container");
+  EXPECT_CONTAINS(pickle_error("}(K\x01u."), "a key without a value");
+  EXPECT_CONTAINS(pickle_error("N("), "ends in the middle");
+  EXPECT_CONTAINS(pickle_error("X\xff\xff\xff\xff"
+                               "abc"),
                   "ends in the middle (truncated?)");
-  EXPECT_CONTAINS(error_for("\x8e\xff\xff\xff\xff\xff\xff\xff\xff."), "truncated?");
-  EXPECT_CONTAINS(error_for("cabc"), "ends in the middle of a line");
+  EXPECT_CONTAINS(pickle_error("\x8e\xff\xff\xff\xff\xff\xff\xff\xff."), "truncated?");
+  EXPECT_CONTAINS(pickle_error("cabc"), "ends in the middle of a line");
 }
 
 TEST(Pickle, KeepsToTheLimitOfObjects) {
   Limits limits;
   limits.max_pickle_values = 10;
-  EXPECT_CONTAINS(error_for(std::string(11, 'N'), limits), "more than 10 objects");
+  EXPECT_CONTAINS(pickle_error(std::string(11, 'N'), limits), "more than 10 objects");
 }
 
 TEST(Pickle, HoldsObjectsThatContainThemselves) {

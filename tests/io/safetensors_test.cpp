@@ -5,15 +5,15 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 std::string file_of(const std::string& header, const std::string& data = "") {
   return little(header.size(), 8) + header + data;
 }
 
 /// The Error for a file of this header and so many bytes of data.
-std::string error_for(const std::string& header, std::size_t data_bytes, const Limits& limits = {},
-                      Holes holes = Holes::reject) {
+std::string header_error(const std::string& header, std::size_t data_bytes,
+                         const Limits& limits = {}, Holes holes = Holes::reject) {
   const std::string file = file_of(header, std::string(data_bytes, '\0'));
   return error_of([&] { Safetensors opened(bytes_of(file), "m.safetensors", limits, holes); });
 }
@@ -78,13 +78,13 @@ TEST(Safetensors, RefusesABrokenHeader) {
 
 TEST(Safetensors, RefusesDuplicateNames) {
   const std::string a = entry("a", "U8", "[1]", "[0,1]");
-  EXPECT_EQ(error_for("{" + a + "," + a + "}", 1), "m.safetensors: header: duplicate key 'a'");
+  EXPECT_EQ(header_error("{" + a + "," + a + "}", 1), "m.safetensors: header: duplicate key 'a'");
 }
 
 TEST(Safetensors, RefusesEntriesThatDoNotFit) {
   const auto error = [](const std::string& type, const std::string& shape,
                         const std::string& offsets) {
-    return error_for("{" + entry("w", type, shape, offsets) + "}", 8);
+    return header_error("{" + entry("w", type, shape, offsets) + "}", 8);
   };
   EXPECT_EQ(error("F32", "[2]", "[0,16]"),
             "m.safetensors: 'w': data_offsets [0, 16) reach beyond the 8 bytes of data "
@@ -101,25 +101,26 @@ TEST(Safetensors, RefusesEntriesThatDoNotFit) {
   EXPECT_CONTAINS(error("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), "has 9 dimensions, at most 8");
   EXPECT_CONTAINS(error("F32", "[2]", "[0,4,8]"), "data_offsets has 3 numbers, expected 2");
   EXPECT_CONTAINS(error("F33", "[2]", "[0,8]"), "has the unknown dtype 'F33'");
-  EXPECT_CONTAINS(error_for(R"({"w":{"dtype":"F32","shape":[2]}})", 8), "no key 'data_offsets'");
-  EXPECT_CONTAINS(error_for(R"({"w":3})", 8), "'w': is the number 3, expected an object");
-  EXPECT_CONTAINS(error_for(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8),
-                  "unknown key 'x'");
+  EXPECT_CONTAINS(header_error(R"({"w":{"dtype":"F32","shape":[2]}})", 8), "no key 'data_offsets'");
+  EXPECT_CONTAINS(header_error(R"({"w":3})", 8), "'w': is the number 3, expected an object");
+  EXPECT_CONTAINS(
+      header_error(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8),
+      "unknown key 'x'");
 }
 
 TEST(Safetensors, RefusesOverlapAlways) {
   const std::string header =
       "{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "F32", "[1]", "[4,8]") + "}";
-  EXPECT_EQ(error_for(header, 8, {}, Holes::allow),
+  EXPECT_EQ(header_error(header, 8, {}, Holes::allow),
             "m.safetensors: 'b' begins at byte 4, inside 'a' that ends at 8");
 }
 
 TEST(Safetensors, RefusesHolesUnlessTheyAreAllowed) {
   const std::string gap =
       "{" + entry("a", "U8", "[1]", "[0,1]") + "," + entry("b", "U8", "[1]", "[2,3]") + "}";
-  EXPECT_EQ(error_for(gap, 3), "m.safetensors: bytes [1, 2) before 'b' belong to no tensor");
-  EXPECT_EQ(error_for(gap, 3, {}, Holes::allow), "no error");
-  EXPECT_CONTAINS(error_for("{" + entry("a", "U8", "[1]", "[0,1]") + "}", 5),
+  EXPECT_EQ(header_error(gap, 3), "m.safetensors: bytes [1, 2) before 'b' belong to no tensor");
+  EXPECT_EQ(header_error(gap, 3, {}, Holes::allow), "no error");
+  EXPECT_CONTAINS(header_error("{" + entry("a", "U8", "[1]", "[0,1]") + "}", 5),
                   "the tensors end at byte 1 of the data, the file at 5");
 }
 
@@ -154,10 +155,10 @@ TEST(Safetensors, KeepsToTheLimits) {
   limits.max_tensors = 1;
   const std::string two =
       "{" + entry("a", "U8", "[1]", "[0,1]") + "," + entry("b", "U8", "[1]", "[1,2]") + "}";
-  EXPECT_CONTAINS(error_for(two, 2, limits), "more tensors than the limit of 1");
+  EXPECT_CONTAINS(header_error(two, 2, limits), "more tensors than the limit of 1");
   limits = {};
   limits.max_tensor_bytes = 3;
-  EXPECT_CONTAINS(error_for("{" + entry("a", "U8", "[4]", "[0,4]") + "}", 4, limits),
+  EXPECT_CONTAINS(header_error("{" + entry("a", "U8", "[4]", "[0,4]") + "}", 4, limits),
                   "'a': is 4 bytes, the limit is 3");
 }
 

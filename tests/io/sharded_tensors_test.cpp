@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 class ShardedModel : public ::testing::Test {
  protected:

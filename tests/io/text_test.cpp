@@ -13,7 +13,7 @@ TEST(Text, MakesHostileNamesFitForOneLine) {
 
 TEST(Text, AnErrorIsOneLineWhateverAPathHolds) {
   EXPECT_EQ(
-      vitrail::testing::error_of([] { fail("a\nb\x1b[31m.png", "is no '", "\tb\x7f", "' file"); }),
+      vitrail_test::error_of([] { fail("a\nb\x1b[31m.png", "is no '", "\tb\x7f", "' file"); }),
       "a?b?[31m.png: is no '?b?' file");
 }
 

@@ -5,7 +5,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 std::string torch_golden(const std::string& name) { return golden("torch_files/" + name); }
 
@@ -44,8 +44,8 @@ std::string archive_of(const std::string& program, const std::string& storage,
                  {"archive/byteorder", order},
                  {"archive/data/0", storage}});
 }
-std::string error_for(const std::string& program, std::size_t storage_bytes = 24,
-                      const Limits& limits = {}) {
+std::string program_error(const std::string& program, std::size_t storage_bytes = 24,
+                          const Limits& limits = {}) {
   const std::string file = archive_of(program, std::string(storage_bytes, '\0'));
   return error_of([&] { TorchFile opened(bytes_of(file), "m.pth", limits); });
 }
@@ -124,8 +124,8 @@ TEST(TorchFile, RefusesToRunAnything) {
   EXPECT_FALSE(std::filesystem::exists("/tmp/vitrail-was-here"));
   EXPECT_CONTAINS(error_of([] { TorchFile file(torch_golden("module.pth")); }),
                   "the global 'torch.nn.modules.linear.Linear' is refused");
-  EXPECT_CONTAINS(error_for("}U\x01"
-                            "ccomegaconf.dictconfig\nDictConfig\n)\x81s"),
+  EXPECT_CONTAINS(program_error("}U\x01"
+                                "ccomegaconf.dictconfig\nDictConfig\n)\x81s"),
                   "'omegaconf.dictconfig.DictConfig' is refused");
 }
 
@@ -151,7 +151,7 @@ TEST(TorchFile, ReportsForeignTypesOnlyWhenAskedFor) {
 TEST(TorchFile, ChecksThatTensorsLieWithinTheirStorage) {
   const auto error = [](std::uint32_t offset, const std::vector<std::uint32_t>& size,
                         const std::vector<std::uint32_t>& stride) {
-    return error_for("}" + text("w") + tensor(6, offset, size, stride) + "s");
+    return program_error("}" + text("w") + tensor(6, offset, size, stride) + "s");
   };
   EXPECT_EQ(error(0, {2, 3}, {3, 1}), "no error");
   EXPECT_EQ(error(0, {2, 3}, {1, 2}), "no error");
@@ -166,17 +166,18 @@ TEST(TorchFile, ChecksThatTensorsLieWithinTheirStorage) {
   EXPECT_CONTAINS(error(0, {0xffffffff}, {1}), "its extent is no number of elements");
   EXPECT_CONTAINS(error(0xffffffff, {1}, {1}), "its offset is no number of elements");
   EXPECT_CONTAINS(error(0, {2, 3}, {1}), "has 2 extents and 1 strides");
-  EXPECT_CONTAINS(error_for("}" + text("w") + tensor(6, 0, {6}, {1}) + "s", 20),
+  EXPECT_CONTAINS(program_error("}" + text("w") + tensor(6, 0, {6}, {1}) + "s", 20),
                   "its storage '0' has 20 bytes, expected 24");
 }
 
 TEST(TorchFile, RefusesATensorThatRepeatsAFewBytesBeyondTheLimits) {
   // Stride 0: 2^31 - 1 elements out of one.
-  EXPECT_CONTAINS(error_for("}" + text("w") + tensor(6, 0, {0x7fffffff}, {0}) + "s"),
+  EXPECT_CONTAINS(program_error("}" + text("w") + tensor(6, 0, {0x7fffffff}, {0}) + "s"),
                   "'w': needs 8589934588 bytes of memory, the limits leave ");
-  EXPECT_CONTAINS(error_for("}" + text("w") +
-                            tensor(6, 0, {0x7fffffff, 0x7fffffff, 0x7fffffff}, {0, 0, 0}) + "s"),
-                  "whose size overflows");
+  EXPECT_CONTAINS(
+      program_error("}" + text("w") +
+                    tensor(6, 0, {0x7fffffff, 0x7fffffff, 0x7fffffff}, {0, 0, 0}) + "s"),
+      "whose size overflows");
 }
 
 TEST(TorchFile, RefusesTreesThatFoldBackOnThemselves) {
@@ -188,10 +189,10 @@ TEST(TorchFile, RefusesTreesThatFoldBackOnThemselves) {
   }
   Limits limits;
   limits.max_pickle_values = 100'000;
-  EXPECT_NE(error_for(bomb, 24, limits), "m.pth: holds no tensors");
-  EXPECT_CONTAINS(error_for(bomb, 2'000'000, limits), "more than 100000 values");
-  EXPECT_CONTAINS(error_for("]q\x01h\x01"
-                            "a"),
+  EXPECT_NE(program_error(bomb, 24, limits), "m.pth: holds no tensors");
+  EXPECT_CONTAINS(program_error(bomb, 2'000'000, limits), "more than 100000 values");
+  EXPECT_CONTAINS(program_error("]q\x01h\x01"
+                                "a"),
                   "nested deeper than the limit of 100");
 }
 

@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <thread>
@@ -10,7 +13,7 @@
 namespace {
 
 using namespace vitrail;
-using namespace vitrail::testing;
+using namespace vitrail_test;
 
 TEST(NewFile, AppearsOnlyWhenItIsComplete) {
   const TemporaryFolder folder;
@@ -25,6 +28,38 @@ TEST(NewFile, AppearsOnlyWhenItIsComplete) {
   { NewFile abandoned(path); }
   EXPECT_EQ(read_whole(path), "new");
   EXPECT_EQ(folder.count(), 1U);
+}
+
+TEST(NewFile, LeavesNothingWhenTheProgramIsKilled) {
+#if defined(O_TMPFILE)
+  const TemporaryFolder folder;
+  const int unnamed = ::open((folder / ".").c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (unnamed < 0) GTEST_SKIP() << "this file system has no files without a name";
+  ::close(unnamed);
+  const std::string path = folder.file("out", "old");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    NewFile file(path);
+    file.write(bytes_of(std::string(100'000, 'x')));
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(read_whole(path), "old");
+  EXPECT_EQ(folder.count(), 1U);
+#endif
+}
+
+TEST(NewFile, IsReadableAsTheUserSetsForNewFiles) {
+  const TemporaryFolder folder;
+  const mode_t before = ::umask(027);
+  NewFile file(folder / "out");
+  file.commit();
+  ::umask(before);
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "out").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0640U);
 }
 
 TEST(NewFile, TwoWritersDoNotDisturbEachOther) {

@@ -9,7 +9,7 @@
 namespace {
 
 using namespace vitrail;
-using vitrail::testing::allocations;
+using vitrail_test::allocations;
 
 ViTConfig small_config() {
   ViTConfig c;

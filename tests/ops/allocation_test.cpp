@@ -1,33 +1,11 @@
 // Counts every allocation of the program: from the second pass on there is none.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <support/counting_allocator.hpp>
 #include <support/levels.hpp>
 #include <vitrail/ops/attention.hpp>
 #include <vitrail/ops/linear.hpp>
 #include <vitrail/runtime/thread_pool.hpp>
-
-namespace {
-std::atomic<long> allocations{0};
-
-void* counted(std::size_t size, std::size_t alignment) {
-  ++allocations;
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-}  // namespace
-
-void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -55,9 +33,9 @@ TEST(Allocation, NoneAfterTheFirstPass) {
                          y.view(), context);
       };
       pass();
-      const long before = allocations.load();
+      const std::size_t before = vitrail_test::allocations;
       for (int i = 0; i < 3; ++i) pass();
-      EXPECT_EQ(allocations.load(), before) << name_of(level) << " " << name_of(precision);
+      EXPECT_EQ(vitrail_test::allocations, before) << name_of(level) << " " << name_of(precision);
     }
   }
 }

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <new>
 
-namespace vitrail::testing {
+namespace vitrail_test {
 
 inline std::atomic<std::size_t> allocations{0};      // requests so far
 inline std::atomic<std::size_t> allocated_bytes{0};  // what they asked for together
@@ -24,14 +24,14 @@ inline void* counted(std::size_t size, std::size_t alignment) {
   return memory;
 }
 
-}  // namespace vitrail::testing
+}  // namespace vitrail_test
 
 // Not inlined, lest g++ takes free() for a mismatch.
 [[gnu::noinline]] void* operator new(std::size_t size) {
-  return vitrail::testing::counted(size, alignof(std::max_align_t));
+  return vitrail_test::counted(size, alignof(std::max_align_t));
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-  return vitrail::testing::counted(size, static_cast<std::size_t>(alignment));
+  return vitrail_test::counted(size, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -8,14 +8,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <support/golden_folder.hpp>
 #include <vector>
 #include <vitrail/tensor/any_tensor.hpp>
 
 namespace golden {
-
-inline std::filesystem::path folder(const std::string& name) {
-  return std::filesystem::path(VITRAIL_GOLDEN_DIR) / name;
-}
 
 inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

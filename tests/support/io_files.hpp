@@ -12,7 +12,7 @@
 #include <string>
 #include <vitrail/error.hpp>
 
-namespace vitrail::testing {
+namespace vitrail_test {
 
 class TemporaryFolder {
  public:
@@ -69,13 +69,13 @@ template <class Action>
 [[nodiscard]] std::string error_of(Action&& action) {
   try {
     action();
-  } catch (const Error& error) {
+  } catch (const vitrail::Error& error) {
     return error.what();
   }
   return "no error";
 }
 
-}  // namespace vitrail::testing
+}  // namespace vitrail_test
 
 #define EXPECT_CONTAINS(text, part) \
   EXPECT_NE((text).find(part), std::string::npos) << "the text is: " << (text)

@@ -8,7 +8,7 @@
 
 #include "support/io_files.hpp"
 
-namespace vitrail::testing {
+namespace vitrail_test {
 
 struct ZipPart {
   std::string name;
@@ -31,7 +31,7 @@ struct ZipPart {
     const auto size = part.size.value_or(static_cast<std::uint32_t>(part.data.size()));
     const auto packed = part.packed_size.value_or(static_cast<std::uint32_t>(part.data.size()));
     const std::string common = little(part.flags, 2) + little(part.method, 2) + little(0, 4) +
-                               little(part.crc.value_or(crc32(bytes_of(part.data))), 4) +
+                               little(part.crc.value_or(vitrail::crc32(bytes_of(part.data))), 4) +
                                little(packed, 4) + little(size, 4);
     const std::string& local = part.local_name.empty() ? part.name : part.local_name;
     directory += "PK\x01\x02" + little(20, 2) + little(20, 2) + common +
@@ -48,6 +48,6 @@ struct ZipPart {
          little(0, 2);
 }
 
-}  // namespace vitrail::testing
+}  // namespace vitrail_test
 
 #endif  // VITRAIL_TESTS_SUPPORT_ZIP_BUILDER_HPP

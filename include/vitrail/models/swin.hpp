@@ -54,8 +54,8 @@ template <Scalar T>
 class Swin {
  public:
   VITRAIL_NOINLINE Swin() = default;
-  VITRAIL_NOINLINE Swin(Swin&&) = default;
-  VITRAIL_NOINLINE Swin& operator=(Swin&&) = default;
+  VITRAIL_NOINLINE Swin(Swin&&) noexcept = default;
+  VITRAIL_NOINLINE Swin& operator=(Swin&&) noexcept = default;
   VITRAIL_NOINLINE ~Swin() = default;
 
   /// Reads every tensor that the two configs imply. Throws Error when one is missing or mis-shaped.

@@ -26,8 +26,8 @@ template <Scalar T>
 class ViT {
  public:
   VITRAIL_NOINLINE ViT() = default;
-  VITRAIL_NOINLINE ViT(ViT&&) = default;
-  VITRAIL_NOINLINE ViT& operator=(ViT&&) = default;
+  VITRAIL_NOINLINE ViT(ViT&&) noexcept = default;
+  VITRAIL_NOINLINE ViT& operator=(ViT&&) noexcept = default;
   VITRAIL_NOINLINE ~ViT() = default;
 
   /// Reads every tensor that `config` implies. Throws Error when one is missing or mis-shaped.
