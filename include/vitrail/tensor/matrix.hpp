@@ -41,15 +41,15 @@ template <Scalar T>
 void blocked_product(const MatrixView<const T>& a, const MatrixView<const T>& b,
                      const MatrixView<T>& c) {
 #if EIGEN_VERSION_AT_LEAST(3, 4, 0) && !EIGEN_VERSION_AT_LEAST(3, 4, 90)
-  using Product =
+  using BlockedProduct =
       Eigen::internal::general_matrix_matrix_product<Index, T, Eigen::RowMajor, false, T,
                                                      Eigen::ColMajor, false, Eigen::RowMajor, 1>;
   Eigen::internal::gemm_blocking_space<Eigen::RowMajor, T, T, Eigen::Dynamic, Eigen::Dynamic,
                                        Eigen::Dynamic, 1, false>
       blocking(c.extent(0), c.extent(1), a.extent(1), 1, true);
   as_matrix(c).setZero();
-  Product::run(c.extent(0), c.extent(1), a.extent(1), a.data(), a.stride(0), b.data(), b.stride(0),
-               c.data(), 1, c.stride(0), T{1}, blocking);
+  BlockedProduct::run(c.extent(0), c.extent(1), a.extent(1), a.data(), a.stride(0), b.data(),
+                      b.stride(0), c.data(), 1, c.stride(0), T{1}, blocking);
 #else
   as_matrix(c).noalias() = as_matrix(a) * as_matrix(b).transpose();
 #endif
