@@ -86,7 +86,10 @@ class NewFile {
     const std::size_t slash = path_.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
     const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    return descriptor < 0 ? nullptr : ::fdopen(descriptor, "wb");
+    if (descriptor < 0) return nullptr;
+    std::FILE* const file = ::fdopen(descriptor, "wb");
+    if (file == nullptr) ::close(descriptor);
+    return file;
   }
   [[nodiscard]] bool link_unnamed() {
     const std::string self = join("/proc/self/fd/", ::fileno(file_));
