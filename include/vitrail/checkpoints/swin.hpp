@@ -91,7 +91,7 @@ inline constexpr NameRule swin_others[] = {{"*", "*"}};
 /// Everything but the picture's size and what publishers differ in.
 [[gnu::cold]] inline void infer_swin(const TensorShapes& t, ViTConfig& c, SwinConfig& s) {
   const Shape* patch = t.shape("patch_embed.proj.weight");
-  if (patch == nullptr || patch->rank() != 4)
+  if (patch == nullptr || patch->rank() != 4 || (*patch)[0] < 1)
     fail(t.path(), t.theirs("patch_embed.proj.weight"), " is missing or not (D, C, P, P)");
   s = SwinConfig{.width = (*patch)[0], .depths = {}, .heads = {}, .hidden = {}};
   c.channels = (*patch)[1];
@@ -118,6 +118,8 @@ inline constexpr NameRule swin_others[] = {{"*", "*"}};
     if ((*table)[1] < 1 || c.embed_dim % (*table)[1] != 0)
       fail(t.path(), c.embed_dim, " columns do not divide into ", (*table)[1], " heads");
   }
+  if (s.depths.empty())
+    fail(t.path(), t.theirs("layers.0.blocks.0.norm1.weight"), " is missing: no stage has a block");
   s.windows.clear();
   for (std::size_t i = 0; i < s.depths.size(); ++i) {
     const Shape* table = t.shape(join("layers.", i, ".blocks.0.attn.relative_position_bias_table"));
@@ -131,8 +133,8 @@ inline constexpr NameRule swin_others[] = {{"*", "*"}};
   c.positions = PositionCoverage::none;
   c.relative_positions = true;
   c.pooling = Pooling::avg;
-  c.mlp_hidden = s.hidden.empty() ? 0 : s.hidden.back();
-  c.heads = s.heads.empty() ? 1 : s.heads.back();
+  c.mlp_hidden = s.hidden.back();
+  c.heads = s.heads.back();
   c.head_dim = c.embed_dim / c.heads;
   c.depth = 0;
   for (const Index blocks : s.depths) c.depth += blocks;
