@@ -41,13 +41,13 @@
   }                           \
   }
 
-// The same around code that runs once for a file, a third of the library, where its user waits for
-// the compiler and not for the program. In between, g++ leaves out the passes of -O2 that take the
-// most time and gain nothing there: an eighth of what a program that loads a model takes to compile
-// (bench/size). clang has no such switch.
+// The same around code without inner loops of its own: what runs once for a file (names, configs,
+// readers) and what calls the products rather than is one. In between g++ leaves out passes of -O2
+// that take long and gain nothing there: a sixth of what a program that loads a model takes to
+// compile (bench/size). clang has no such switch.
 #if defined(__GNUC__) && !defined(__clang__)
 #define VITRAIL_PRAGMA(words) _Pragma(#words)
-#define VITRAIL_BEGIN_LOADER_NAMESPACE                                                           \
+#define VITRAIL_BEGIN_COLD_NAMESPACE                                                             \
   _Pragma("GCC push_options") VITRAIL_PRAGMA(GCC optimize(                                       \
       "no-tree-pta", "no-tree-vrp", "no-tree-pre", "no-tree-dse", "no-tree-dominator-opts",      \
       "no-tree-slp-vectorize", "no-tree-loop-optimize", "no-ivopts", "no-thread-jumps",          \
@@ -56,10 +56,10 @@
       "no-schedule-insns2", "no-peephole2", "no-caller-saves", "no-shrink-wrap",                 \
       "no-expensive-optimizations", "ira-algorithm=priority", "ira-region=one"))                 \
       VITRAIL_BEGIN_NAMESPACE
-#define VITRAIL_END_LOADER_NAMESPACE VITRAIL_END_NAMESPACE _Pragma("GCC pop_options")
+#define VITRAIL_END_COLD_NAMESPACE VITRAIL_END_NAMESPACE _Pragma("GCC pop_options")
 #else
-#define VITRAIL_BEGIN_LOADER_NAMESPACE VITRAIL_BEGIN_NAMESPACE
-#define VITRAIL_END_LOADER_NAMESPACE VITRAIL_END_NAMESPACE
+#define VITRAIL_BEGIN_COLD_NAMESPACE VITRAIL_BEGIN_NAMESPACE
+#define VITRAIL_END_COLD_NAMESPACE VITRAIL_END_NAMESPACE
 #endif
 
 // A broken promise of the caller (an index out of range, a view of the wrong extent). Define

@@ -15,7 +15,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -230,6 +230,6 @@ struct FoundAdapters {
   checkpoint.config.mlp_adapter = detail::settle_adapters_at(false, options, checkpoint);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_ADAPTERS_HPP

@@ -7,7 +7,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -56,6 +56,6 @@ inline constexpr NameRule aimv2_rules[] = {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_APPLE_HPP

@@ -13,7 +13,7 @@
 #include <vitrail/image/preprocess.hpp>
 #include <vitrail/models/swin_config.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// What of a stage (B, T, D) or (B, D) a publisher's tools hand out.
 enum class StagePart {
@@ -125,6 +125,6 @@ struct Publisher {
   Checkpoint (*open)(CheckpointFiles files, const LoadOptions& options);
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_CHECKPOINT_HPP

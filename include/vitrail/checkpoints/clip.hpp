@@ -9,7 +9,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -176,6 +176,6 @@ inline void leave_text_tower(std::string_view prefix, Checkpoint& checkpoint) {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_CLIP_HPP

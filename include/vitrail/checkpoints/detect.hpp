@@ -17,7 +17,7 @@
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Meta's and salesforce's encoders bear timm's names; what else their files hold tells them apart.
 [[nodiscard]] inline bool is_timm_alone(const NamedTensors& tensors) {
@@ -97,6 +97,6 @@ namespace detail {
                          options);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_DETECT_HPP

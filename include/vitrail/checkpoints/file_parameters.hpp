@@ -5,7 +5,7 @@
 
 #include <vitrail/checkpoints/checkpoint.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -292,6 +292,6 @@ class FileParameters final : public Parameters<T> {
   NamedTensors::Table used_;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_FILE_PARAMETERS_HPP

@@ -10,7 +10,7 @@
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/tensor_file.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct ConfigFile {
   std::string path;
@@ -73,6 +73,6 @@ namespace detail {
           detail::find_config(folder, "adapter_config.json", limits)};
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_FILES_HPP

@@ -10,7 +10,7 @@
 
 #include <vitrail/checkpoints/timm.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -214,6 +214,6 @@ inline constexpr NameRule google_rules[] = {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_GOOGLE_HPP

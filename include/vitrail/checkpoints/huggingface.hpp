@@ -9,7 +9,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -302,6 +302,6 @@ inline constexpr NameRules huggingface_vit_names[] = {{"", huggingface_vit_rules
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_HUGGINGFACE_HPP

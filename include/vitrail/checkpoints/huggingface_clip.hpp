@@ -9,7 +9,7 @@
 
 #include <vitrail/checkpoints/clip.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -185,6 +185,6 @@ inline constexpr NameRules huggingface_clip_sets[] = {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_HUGGINGFACE_CLIP_HPP

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vitrail/checkpoints/checkpoint.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Shapes by our names, whatever the file calls them.
 class TensorShapes {
@@ -265,6 +265,6 @@ inline Index square_side(Index rows) {
   detail::infer_relative_positions(t, image_known, c);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_INFER_HPP

@@ -11,7 +11,7 @@
 #include <vitrail/checkpoints/clip.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -85,6 +85,6 @@ namespace detail {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_LAVIS_HPP

@@ -8,7 +8,7 @@
 #include <vitrail/ops/resample_patch.hpp>
 #include <vitrail/runtime/abi_check.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -120,6 +120,6 @@ template <Scalar T>
   return {load_model<float>(checkpoint, options), std::move(preprocess), checkpoint.labels};
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_LOAD_HPP

@@ -13,7 +13,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -247,6 +247,6 @@ inline constexpr NameRules lucidrains_names[] = {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_LUCIDRAINS_HPP

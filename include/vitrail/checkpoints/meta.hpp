@@ -12,7 +12,7 @@
 
 #include <vitrail/checkpoints/timm.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// A config.json that names the framework; without one, such a file is read as timm's twin of the
 /// same name.
@@ -211,6 +211,6 @@ namespace detail {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_META_HPP

@@ -20,7 +20,7 @@
 #include <vitrail/io/text.hpp>
 #include <vitrail/literal.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// How the stored elements relate to ours.
 enum class Layout {
@@ -167,6 +167,6 @@ class NameTable {
   std::vector<TensorSource> sources_;
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_NAME_TABLE_HPP

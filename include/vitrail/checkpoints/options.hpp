@@ -9,7 +9,7 @@
 #include <vitrail/models/config.hpp>
 #include <vitrail/runtime/executor.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Whose reading of google's npz: the same weights give other numbers in flax and in timm.
 enum class Fidelity { timm, google };
@@ -35,6 +35,6 @@ struct LoadOptions {
   Executor* executor = nullptr;  // packs the weights; null: the calling thread
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_OPTIONS_HPP

@@ -13,7 +13,7 @@
 #include <cmath>
 #include <vitrail/checkpoints/files.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 class OverlaidTensors : public NamedTensors {
  public:
@@ -141,6 +141,6 @@ class OverlaidTensors : public NamedTensors {
   if (config) files.adapter_config = std::move(config);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_OVERLAY_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/io/named_tensors.hpp>
 #include <vitrail/tensor/tensor.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// A file's tensors, but for those that a derived class puts in the place of others.
 class RewrittenTensors : public NamedTensors {
@@ -162,6 +162,6 @@ class FoldedProbe : public RewrittenTensors {
   }
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_REWRITTEN_HPP

@@ -8,7 +8,7 @@
 #include <vitrail/models/imagenet_labels.hpp>
 #include <vitrail/models/presets.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// The activation that a config calls `name`, in timm's, Hugging Face's or PyTorch's words. Throws
 /// Error for any other.
@@ -220,6 +220,6 @@ inline void settle_preprocess(const std::optional<ConfigFile>& file, const Json*
   checkpoint.because.set("preprocess", file->path);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_SETTLE_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/checkpoints/huggingface.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -227,6 +227,6 @@ inline constexpr NameRule swin_others[] = {{"*", "*"}};
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_SWIN_HPP

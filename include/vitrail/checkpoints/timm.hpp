@@ -12,7 +12,7 @@
 #include <vitrail/checkpoints/timm_names.hpp>
 #include <vitrail/checkpoints/timm_weights.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -292,6 +292,6 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_TIMM_HPP

@@ -5,7 +5,7 @@
 
 #include <vitrail/checkpoints/checkpoint.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -137,6 +137,6 @@ inline constexpr NameRule timm_parallel_scaling[] = {
 
 }  // namespace detail
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_TIMM_NAMES_HPP

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vitrail/literal.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct TimmWeights {
   detail::Literal name;
@@ -379,6 +379,6 @@ inline constexpr TimmWeights timm_weights[] = {
   return nullptr;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_TIMM_WEIGHTS_HPP

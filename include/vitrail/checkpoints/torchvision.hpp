@@ -8,7 +8,7 @@
 
 #include <vitrail/checkpoints/settle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -112,6 +112,6 @@ inline constexpr NameRules torchvision_names[] = {
   return checkpoint;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_CHECKPOINTS_TORCHVISION_HPP

@@ -17,7 +17,7 @@
 #include <vitrail/image/ppm.hpp>
 #include <vitrail/io/folder.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -74,6 +74,6 @@ namespace detail {
   return decode_image(std::as_bytes(std::span<const char>(bytes)), path, options);
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_DECODE_HPP

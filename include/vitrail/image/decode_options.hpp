@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vitrail/image/image.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct DecodeOptions {
   Index max_pixels = 178956970;           // H * W above this is an Error; Pillow's limit
@@ -57,6 +57,6 @@ inline void spread_grey(const std::uint8_t* grey, Index width, std::uint8_t* rgb
 
 }  // namespace detail
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_DECODE_OPTIONS_HPP

@@ -5,7 +5,7 @@
 #include <span>
 #include <vitrail/image/image.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Tag 0x0112 of the first directory of an EXIF block, with or without the "Exif\0\0" before it.
 /// 1 (upright) when the block is broken, has no such tag, or holds a value that is not 1..8: a
@@ -72,6 +72,6 @@ VITRAIL_BEGIN_LOADER_NAMESPACE
   return upright;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_EXIF_HPP

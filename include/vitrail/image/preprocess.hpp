@@ -11,7 +11,7 @@
 #include <vitrail/image/resize.hpp>
 #include <vitrail/image/resize_tensorflow.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Where the centre of a picture begins, when it cannot be exact.
 enum class RoundingRule {
@@ -330,6 +330,6 @@ inline std::string PreprocessConfig::describe() const {
   return text;
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_PREPROCESS_HPP

@@ -12,7 +12,7 @@
 #include <vitrail/image/recipe_huggingface.hpp>
 #include <vitrail/image/recipe_json.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// What timm makes of size, crop_fraction (0: 0.875), filter, mean, std and ResizeMode: the rest
 /// follows. Other publishers' evaluations are said in these words too.
@@ -163,6 +163,6 @@ namespace detail {
   return config;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_RECIPE_HPP

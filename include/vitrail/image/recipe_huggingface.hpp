@@ -5,7 +5,7 @@
 
 #include <vitrail/image/recipe_json.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -144,6 +144,6 @@ inline constexpr std::array processor_classes = {
 
 }  // namespace detail
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_RECIPE_HUGGINGFACE_HPP

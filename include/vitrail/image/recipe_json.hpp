@@ -7,7 +7,7 @@
 #include <vitrail/image/preprocess.hpp>
 #include <vitrail/io/json.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -142,6 +142,6 @@ class RecipeJson {
 
 }  // namespace detail
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IMAGE_RECIPE_JSON_HPP

@@ -17,7 +17,7 @@
 #include <filesystem>
 #endif
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -103,6 +103,6 @@ namespace detail {
 
 }  // namespace detail
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_FOLDER_HPP

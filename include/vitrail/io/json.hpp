@@ -11,7 +11,7 @@
 #include <vitrail/io/mapped_file.hpp>
 #include <vitrail/io/text.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 using Json = nlohmann::json;
 
@@ -284,6 +284,6 @@ template <class T>
   return json_as<T>(*value, key, where);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_JSON_HPP

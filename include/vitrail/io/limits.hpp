@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vitrail/error.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct Limits {
   /// Bytes of a safetensors header, a JSON document, a zip directory or a pickle; safetensors' own
@@ -62,6 +62,6 @@ class AllocationBudget {
   std::uint64_t left_ = 0;
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_LIMITS_HPP

@@ -25,7 +25,7 @@
 #include <unistd.h>
 #endif
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 enum class ReadMode {
   map,  ///< map regular files, read what cannot be mapped (pipes)
@@ -238,6 +238,6 @@ inline void MappedFile::check_size() const {}
 
 #endif
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_MAPPED_FILE_HPP

@@ -15,7 +15,7 @@
 #include <vitrail/io/text.hpp>
 #include <vitrail/tensor/any_tensor.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 class NamedTensors {
  public:
@@ -188,6 +188,6 @@ class NamedTensors {
   std::vector<std::shared_ptr<const MappedFile>> files_;  // and memory, what views point into
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_NAMED_TENSORS_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/tensor/dtype.hpp>
 #include <vitrail/tensor/shape.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct NpyHeader {
   std::string descr;           // '<f4'; for a structured type all of its text
@@ -192,6 +192,6 @@ inline NpyHeader NpyHeader::parse(std::span<const std::byte> bytes, std::string_
   return header;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_NPY_HEADER_HPP

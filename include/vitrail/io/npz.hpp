@@ -15,7 +15,7 @@
 #include <vitrail/io/npy_header.hpp>
 #include <vitrail/io/zip.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -119,6 +119,6 @@ inline void Npz::add_array(std::string name, const NpyHeader& header,
   add(std::move(name), {*header.dtype, header.shape, target}, limits);
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_NPZ_HPP

@@ -16,7 +16,7 @@
 #include <vitrail/io/little_endian.hpp>
 #include <vitrail/io/text.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct PickleValue {
   enum class Kind {
@@ -359,6 +359,6 @@ inline bool Pickle::step_on_objects(unsigned opcode) {
   return true;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_PICKLE_HPP

@@ -18,7 +18,7 @@
 #include <vitrail/io/named_tensors.hpp>
 #include <vitrail/io/write_file.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Gaps between tensors and bytes behind the last one.
 enum class Holes {
@@ -261,6 +261,6 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   file.commit();
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_SAFETENSORS_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/io/folder.hpp>
 #include <vitrail/io/safetensors.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 class ShardedTensors : public NamedTensors {
  public:
@@ -89,6 +89,6 @@ inline void ShardedTensors::add_shard(const NamedTensors& shard, const Json& wei
   keep_all_of(shard);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_SHARDED_TENSORS_HPP

@@ -7,7 +7,7 @@
 #include <vitrail/io/sharded_tensors.hpp>
 #include <vitrail/io/torch_file.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 enum class FileFormat { safetensors, index, npz, npy, torch };
 
@@ -83,6 +83,6 @@ inline TensorFile open_tensor_file(const std::string& path, const Limits& limits
   return {ShardedTensors(path, limits, open_shard), FileFormat::index};
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_TENSOR_FILE_HPP

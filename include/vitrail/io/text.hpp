@@ -10,7 +10,7 @@
 #include <vitrail/error.hpp>
 #include <vitrail/macros.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// The order of names in maps and sets: less<> out of line, as every lookup compiles it anew.
 struct NameLess {
@@ -61,6 +61,6 @@ namespace detail {
 }
 
 }  // namespace detail
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_TEXT_HPP

@@ -16,7 +16,7 @@
 #include <vitrail/io/npz.hpp>
 #include <vitrail/io/torch_pickle.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct TorchOptions {
   /// Which tensors to open: a dotted path of keys ("model_ema", "state.model"), which is taken off
@@ -391,6 +391,6 @@ inline void TorchFile::add_tensor(Reading& reading, const Leaf& leaf, std::strin
   add(std::move(name), {*tensor.dtype, tensor.shape, target}, reading.limits);
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_TORCH_FILE_HPP

@@ -12,7 +12,7 @@
 #include <vitrail/tensor/dtype.hpp>
 #include <vitrail/tensor/shape.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 namespace detail {
 
 struct TorchName {
@@ -213,6 +213,6 @@ struct TorchTensor {
 }
 
 }  // namespace detail
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_TORCH_PICKLE_HPP

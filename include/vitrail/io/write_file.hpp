@@ -8,7 +8,7 @@
 #include <string>
 #include <vitrail/io/mapped_file.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Not thread safe; different objects may write to the same path, the last commit() wins.
 ///
@@ -120,6 +120,6 @@ class NewFile {
   std::FILE* file_ = nullptr;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_WRITE_FILE_HPP

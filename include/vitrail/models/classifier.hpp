@@ -8,7 +8,7 @@
 #include <vitrail/image/preprocess.hpp>
 #include <vitrail/models/vision_model.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// One answer of a classifier.
 struct Prediction {
@@ -140,6 +140,6 @@ class Classifier {
   std::unique_ptr<WorkspacePool> workspaces_ = std::make_unique<WorkspacePool>();
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_CLASSIFIER_HPP

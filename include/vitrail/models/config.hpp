@@ -15,7 +15,7 @@
 #include <vitrail/nn/resnet_stem.hpp>
 #include <vitrail/ops/resample.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Which rows the position table covers. Tokens are ordered class, distillation, registers,
 /// patches.
@@ -117,6 +117,6 @@ struct ViTConfig {
   }
 };
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_CONFIG_HPP

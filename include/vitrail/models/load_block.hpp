@@ -6,7 +6,7 @@
 #include <string>
 #include <vitrail/models/config.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -86,6 +86,6 @@ template <Scalar T>
 
 }  // namespace detail
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_LOAD_BLOCK_HPP

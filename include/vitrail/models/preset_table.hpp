@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vitrail/literal.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct Preset {
   detail::Literal name;
@@ -320,6 +320,6 @@ inline constexpr Preset presets[] = {
 };
 // clang-format on
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_PRESET_TABLE_HPP

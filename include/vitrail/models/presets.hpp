@@ -5,7 +5,7 @@
 #include <vitrail/models/config.hpp>
 #include <vitrail/models/preset_table.hpp>
 
-VITRAIL_BEGIN_LOADER_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// The row of that name, or null. CLIP towers trained with QuickGELU share the row of their twin:
 /// vit_base_patch16_clip_quickgelu_224 finds vit_base_patch16_clip_224.
@@ -77,6 +77,6 @@ VITRAIL_BEGIN_LOADER_NAMESPACE
   return c;
 }
 
-VITRAIL_END_LOADER_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_PRESETS_HPP

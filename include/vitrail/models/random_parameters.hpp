@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vitrail/models/vision_transformer.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Weights uniform with variance 1 / K, so that activations keep their scale through any depth;
 /// vectors near 1 where they scale and near 0 where they shift. The same seed gives the same model.
@@ -48,6 +48,6 @@ class RandomParameters final : public Parameters<T> {
   Executor& executor_;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_RANDOM_PARAMETERS_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/models/vision_transformer.hpp>
 #include <vitrail/nn/swin_block.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Four neighbours to one token of twice the width.
 template <Scalar T>
@@ -257,6 +257,6 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
   if (out.logits.data() != nullptr) copy(logits, out.logits);
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_SWIN_HPP

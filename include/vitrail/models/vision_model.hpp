@@ -5,7 +5,7 @@
 #include <memory>
 #include <vitrail/models/swin.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Immutable after load: share one between threads, each with its own Context.
 template <Scalar T>
@@ -44,6 +44,6 @@ class VisionModel {
   std::unique_ptr<Swin<T>> swin_;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_VISION_MODEL_HPP

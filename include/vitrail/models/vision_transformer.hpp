@@ -10,7 +10,7 @@
 #include <vitrail/nn/encoder.hpp>
 #include <vitrail/nn/position_embedding.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Where a forward pass writes; an empty view is not written. Logits are empty too when the model
 /// has no classifier.
@@ -327,6 +327,6 @@ void ViT<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& 
   }
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_MODELS_VISION_TRANSFORMER_HPP

@@ -7,7 +7,7 @@
 #include <vitrail/nn/mlp.hpp>
 #include <vitrail/ops/attention.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct AttentionPool {
@@ -73,6 +73,6 @@ struct AttentionPool {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_ATTENTION_POOL_HPP

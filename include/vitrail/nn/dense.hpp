@@ -5,12 +5,18 @@
 #include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/ops/linear.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct Dense {
   PackedMatrix<T> weight;  // (N, K)
   Tensor<T, 1> bias;       // (N), or empty
+
+  Dense() = default;
+  // Out of line: every block has some.
+  VITRAIL_NOINLINE Dense(Dense&&) noexcept = default;
+  VITRAIL_NOINLINE Dense& operator=(Dense&&) noexcept = default;
+  VITRAIL_NOINLINE ~Dense() = default;
 
   /// Reads `name`.weight (N, K) and, if `with_bias`, `name`.bias (N).
   [[nodiscard]] VITRAIL_NOINLINE static Dense load(Parameters<T>& parameters, std::string_view name,
@@ -42,6 +48,6 @@ struct Dense {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_DENSE_HPP

@@ -6,7 +6,7 @@
 #include <vitrail/nn/encoder_block.hpp>
 #include <vitrail/nn/trace.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct Encoder {
@@ -35,6 +35,6 @@ struct Encoder {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_ENCODER_HPP

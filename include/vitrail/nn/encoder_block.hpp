@@ -7,7 +7,7 @@
 #include <vitrail/nn/mlp.hpp>
 #include <vitrail/nn/multi_head_attention.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Where a block's norms stand and what its branches see.
 ///   sequential        z' = z + attn(norm1(z)), z = z' + mlp(norm2(z'))                ViT eq. 2, 3
@@ -117,6 +117,6 @@ struct EncoderBlock {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_ENCODER_BLOCK_HPP

@@ -8,7 +8,7 @@
 #include <vitrail/nn/layer_norm.hpp>
 #include <vitrail/nn/trace.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// How T tokens become one vector. `map`: attention with one learned query (Zhai et al. 2022);
 /// `class_and_distillation`: the mean of DeiT's two tokens, where no head stands behind them;
@@ -119,6 +119,6 @@ struct Head {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_HEAD_HPP

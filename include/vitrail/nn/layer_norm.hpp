@@ -5,7 +5,7 @@
 #include <vitrail/nn/parameters.hpp>
 #include <vitrail/ops/normalize.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct LayerNorm {
@@ -46,6 +46,6 @@ struct LayerNorm {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_LAYER_NORM_HPP

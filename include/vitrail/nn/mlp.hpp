@@ -5,7 +5,7 @@
 #include <vitrail/nn/dense.hpp>
 #include <vitrail/ops/activate_rows.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct Mlp {
@@ -40,6 +40,6 @@ struct Mlp {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_MLP_HPP

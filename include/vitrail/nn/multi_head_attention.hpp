@@ -8,7 +8,7 @@
 #include <vitrail/nn/token_positions.hpp>
 #include <vitrail/ops/attention.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// What differential attention (Ye et al. 2024) has beside q, k and v. The columns of each head's q
 /// and k are two halves; the head's answer is the difference of what the halves' maps give:
@@ -157,6 +157,6 @@ struct MultiHeadAttention {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_MULTI_HEAD_ATTENTION_HPP

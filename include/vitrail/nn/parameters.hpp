@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vitrail/ops/packed_matrix.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// What the products of the weight `name` are computed in when a model is loaded in `asked`: int8
 /// leaves the first layer, which sees pixels, and the last, which writes the logits, in f32.
@@ -39,6 +39,6 @@ class Parameters {
   [[nodiscard]] virtual PackedMatrix<T> matrix(std::string_view name, const Shape& shape) = 0;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_PARAMETERS_HPP

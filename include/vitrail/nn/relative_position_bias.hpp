@@ -6,7 +6,7 @@
 #include <vitrail/nn/parameters.hpp>
 #include <vitrail/ops/relative_position.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct RelativePositionBias {
@@ -60,6 +60,6 @@ struct RelativePositionBias {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_RELATIVE_POSITION_BIAS_HPP

@@ -8,7 +8,7 @@
 #include <vector>
 #include <vitrail/tensor/any_tensor.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Pass one to a model's forward() and it holds a copy of each stage afterwards. A pass without one
 /// copies nothing.
@@ -53,6 +53,6 @@ class Trace {
   std::vector<std::pair<std::string, AnyTensor>> stages_;
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_TRACE_HPP

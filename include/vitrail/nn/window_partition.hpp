@@ -12,7 +12,7 @@
 #include <array>
 #include <vitrail/ops/resample.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct WindowPartition {
   Grid map;                       // tokens of one picture
@@ -73,6 +73,6 @@ struct WindowPartition {
   }
 };
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_NN_WINDOW_PARTITION_HPP

@@ -9,7 +9,7 @@
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/matrix.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -100,6 +100,6 @@ void attention_maps(const AttentionInput<T>& in, TensorView<T, 4> maps, const Co
   });
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_OPS_ATTENTION_HPP

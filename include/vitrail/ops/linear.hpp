@@ -10,7 +10,7 @@
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/tensor/matrix.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// What happens to a product before it is written; each part is optional, the order is fixed.
 template <Scalar T>
@@ -160,6 +160,6 @@ void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
   detail::linear<T>(between, nullptr, then_weight, then_epilogue, y, context);
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_OPS_LINEAR_HPP

@@ -23,6 +23,10 @@ template <Scalar T>
 class PackedMatrix {
  public:
   PackedMatrix() = default;
+  // Out of line: every layer has some.
+  VITRAIL_NOINLINE PackedMatrix(PackedMatrix&&) noexcept = default;
+  VITRAIL_NOINLINE PackedMatrix& operator=(PackedMatrix&&) noexcept = default;
+  VITRAIL_NOINLINE ~PackedMatrix() = default;
 
   /// Packs `weight` (N, K), which may be freed afterwards.
   [[nodiscard]] static PackedMatrix pack(MatrixView<const T> weight, Precision precision,

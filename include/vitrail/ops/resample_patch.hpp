@@ -11,7 +11,7 @@
 #include <vitrail/ops/resample.hpp>
 #include <vitrail/tensor/tensor.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
@@ -100,6 +100,6 @@ void resample_patch_kernels(const TensorView<const T, 4>& kernels, const TensorV
     }
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_OPS_RESAMPLE_PATCH_HPP

@@ -50,13 +50,13 @@ class Tensor {
 
   Tensor() = default;
   /// Zero-filled. Throws Error when the size overflows.
-  explicit Tensor(Extents extents)
+  VITRAIL_NOINLINE explicit Tensor(Extents extents)
       : memory_(byte_count(extents)), view_(reinterpret_cast<T*>(memory_.data()), extents) {
     if (memory_.size() != 0) std::memset(static_cast<void*>(memory_.data()), 0, memory_.size());
   }
-  Tensor(Tensor&& other) noexcept
+  VITRAIL_NOINLINE Tensor(Tensor&& other) noexcept
       : memory_(std::move(other.memory_)), view_(std::exchange(other.view_, {})) {}
-  Tensor& operator=(Tensor&& other) noexcept {
+  VITRAIL_NOINLINE Tensor& operator=(Tensor&& other) noexcept {
     std::swap(memory_, other.memory_);
     std::swap(view_, other.view_);
     return *this;
