@@ -236,40 +236,4 @@ TEST(Linear, IsBitEqualForAnyNumberOfThreadsAndAnyBatch) {
   }
 }
 
-TEST(PackedMatrix, PacksPieceByPieceFromASource) {
-  for (const CpuLevel level : levels()) {
-    const ScopedCpuLevel scope(level);
-    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
-      Serial serial;
-      RandomMatrix<> x(5, 60, 1);
-      RandomMatrix<> w(101, 60, 2);
-      const auto whole = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
-      const auto source = [&](Index begin, Index end, float* out) {
-        copy(MatrixView<const float>(w.view()).slice(begin, end),
-             MatrixView<float>(out, {end - begin, 60}));
-      };
-      const auto pieces = PackedMatrix<float>::pack(101, 60, source, precision, serial.executor);
-      EXPECT_EQ(pieces.byte_size(), whole.byte_size());
-      Tensor<float, 2> expected({5, 101});
-      Tensor<float, 2> y({5, 101});
-      linear<float>(x.view(), whole, {}, expected.view(), serial.context);
-      linear<float>(x.view(), pieces, {}, y.view(), serial.context);
-      for (Index i = 0; i < y.count(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
-    }
-  }
-}
-
-TEST(PackedMatrix, ServesAtTheLevelItWasPackedFor) {
-  Serial serial;
-  RandomMatrix<> x(5, 60, 1);
-  RandomMatrix<> w(40, 60, 2);
-  const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, serial.executor);
-  Tensor<float, 2> expected({5, 40});
-  linear<float>(x.view(), packed, {}, expected.view(), serial.context);
-  const ScopedCpuLevel scope(CpuLevel::generic);
-  Tensor<float, 2> y({5, 40});
-  linear<float>(x.view(), packed, {}, y.view(), serial.context);
-  for (Index i = 0; i < y.count(); ++i) EXPECT_EQ(y.data()[i], expected.data()[i]);
-}
-
 }  // namespace

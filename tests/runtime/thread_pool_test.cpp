@@ -2,7 +2,6 @@
 
 #include <numeric>
 #include <vitrail/runtime/thread_pool.hpp>
-#include <vitrail/runtime/work_ranges.hpp>
 
 namespace {
 
@@ -56,23 +55,6 @@ TEST(ThreadPool, ServesSeveralCallersAtOnce) {
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(hits.load(), 4 * 500 * 3);
-}
-
-TEST(WorkRanges, HandOutEveryUnitOnceAndHelpOut) {
-  for (const Index workers : {Index{1}, Index{3}, Index{8}}) {
-    detail::WorkRanges ranges(10, workers);
-    std::vector<int> hits(10);
-    // The last worker takes everything: its own share first.
-    const Index first = ranges.next(workers - 1);
-    EXPECT_EQ(first, (workers - 1) * 10 / workers);
-    for (Index unit = first; unit >= 0; unit = ranges.next(workers - 1)) {
-      ++hits[static_cast<std::size_t>(unit)];
-      ranges.mark_done();
-    }
-    for (const int hit : hits) EXPECT_EQ(hit, 1);
-    ranges.wait_for_all();
-    EXPECT_EQ(ranges.next(0), -1);
-  }
 }
 
 }  // namespace
