@@ -60,6 +60,16 @@ TEST(Google, PreparesPicturesAsItsOwnPipelinesDo) {
   EXPECT_EQ(open_checkpoint(goldens + "npz_vit", {}).preprocess->resizer, Resizer::pillow);
 }
 
+TEST(Google, ItsFidelityIsFlaxs) {
+  LoadOptions options;
+  options.fidelity = Fidelity::google;
+  const Checkpoint flax = open_checkpoint(goldens + "npz_hybrid", options);
+  EXPECT_EQ(flax.config.activation, Activation::gelu_tanh);
+  EXPECT_EQ(flax.config.position_rule, PositionRule::google);
+  EXPECT_TRUE(flax.config.stem->weight_eps_outside);
+  EXPECT_EQ(open_checkpoint(goldens + "npz_hybrid", {}).config.activation, Activation::gelu_erf);
+}
+
 /// bfloat16 is the upper half of a float: the file's answers are those of its weights so rounded.
 TEST(Google, ReadsFilesOfBfloat16) {
   const Checkpoint halves = open_checkpoint(goldens + "flax/npz_vit_bf16.npz", {});

@@ -1,27 +1,13 @@
 #include <gtest/gtest.h>
 
-#include <support/picture.hpp>
-#include <vitrail/image/recipe.hpp>
+#include <support/recipes.hpp>
 
 namespace {
 
 using namespace vitrail;
-using nlohmann::json;
-
-PreprocessConfig parse(const char* text) { return parse_recipe(json::parse(text), "recipe.json"); }
-std::string error_in(const char* text) {
-  return error_of([&] { (void)parse(text); });
-}
-
-void expect_sizes(const PreprocessConfig& config, ResizeMode mode, Index resize, Index size) {
-  EXPECT_EQ(config.resize, mode);
-  if (mode != ResizeMode::none) {
-    EXPECT_EQ(config.resize_height, resize);
-    EXPECT_EQ(config.resize_width, resize);
-  }
-  EXPECT_EQ(config.height, size);
-  EXPECT_EQ(config.width, size);
-}
+using recipes::error_in;
+using recipes::expect_sizes;
+using recipes::parse;
 
 TEST(Recipe, TimmIsReadNestedOrAloneAndIgnoresTheTestSize) {
   for (const char* text :
@@ -42,65 +28,6 @@ TEST(Recipe, TimmHasDefaultsAndBordersInTheMeanColour) {
   expect_sizes(config, ResizeMode::longest_edge, 256, 224);
   EXPECT_EQ(config.mean, imagenet_mean);
   EXPECT_EQ(config.fill, (std::array<std::uint8_t, 3>{124, 116, 104}));
-}
-
-TEST(Recipe, HuggingFaceClassesReadOneNumberDifferently) {
-  // As published for openai/clip-vit-base-patch32 and facebook/deit-base-distilled-patch16-224.
-  PreprocessConfig config =
-      parse(R"({"crop_size": 224, "do_center_crop": true, "do_normalize": true, "do_resize": true,
-        "feature_extractor_type": "CLIPFeatureExtractor", "resample": 3, "size": 224,
-        "image_mean": [0.48145466, 0.4578275, 0.40821073],
-        "image_std": [0.26862954, 0.26130258, 0.27577711]})");
-  expect_sizes(config, ResizeMode::shortest_edge, 224, 224);
-  EXPECT_EQ(config.rounding, RoundingRule::huggingface);
-  config = parse(R"({"crop_size": 224, "do_center_crop": true, "do_normalize": true,
-        "do_resize": true, "feature_extractor_type": "DeiTFeatureExtractor", "resample": 3,
-        "size": 256, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]})");
-  expect_sizes(config, ResizeMode::squash, 256, 224);
-  config = parse(R"({"do_resize": true, "size": 384, "resample": 2, "do_normalize": true,
-        "image_processor_type": "ViTFeatureExtractor"})");
-  expect_sizes(config, ResizeMode::squash, 384, 384);
-}
-
-TEST(Recipe, HuggingFaceClassesHaveTheirOwnDefaults) {
-  const auto of = [](const char* type) {
-    return parse_recipe({{"image_processor_type", type}}, "recipe.json");
-  };
-  expect_sizes(of("ViTImageProcessor"), ResizeMode::squash, 224, 224);
-  EXPECT_EQ(of("ViTImageProcessor").filter, Filter::bilinear);
-  expect_sizes(of("DeiTImageProcessor"), ResizeMode::squash, 256, 224);
-  expect_sizes(of("BeitFeatureExtractor"), ResizeMode::squash, 256, 224);
-  expect_sizes(of("CLIPImageProcessorFast"), ResizeMode::shortest_edge, 224, 224);
-  EXPECT_EQ(of("BitImageProcessor").mean, clip_mean);
-  expect_sizes(of("SiglipImageProcessor"), ResizeMode::squash, 224, 224);
-  expect_sizes(of("BlipImageProcessor"), ResizeMode::squash, 384, 384);
-}
-
-TEST(Recipe, HuggingFaceStepsCanBeSwitchedOff) {
-  PreprocessConfig config = parse(R"({"image_processor_type": "CLIPImageProcessor",
-      "do_resize": false, "do_rescale": false, "do_normalize": false})");
-  expect_sizes(config, ResizeMode::none, 0, 224);
-  EXPECT_EQ(config.rescale_factor, 1);
-  EXPECT_EQ(config.std[1], 1);
-  config = parse(R"({"image_processor_type": "CLIPImageProcessor", "do_center_crop": false,
-      "size": {"shortest_edge": 30}})");
-  expect_sizes(config, ResizeMode::shortest_edge, 30, 0);
-  config = parse(R"({"image_processor_type": "CLIPImageProcessor",
-      "size": {"longest_edge": 30}, "crop_size": [40, 50], "image_mean": 0.5})");
-  EXPECT_EQ(config.resize, ResizeMode::longest_edge);
-  EXPECT_EQ(config.width, 50);
-  EXPECT_EQ(config.mean[2], 0.5F);
-}
-
-TEST(Recipe, HuggingFaceWithoutAClassMustSayEverything) {
-  const char* complete = R"({"do_resize": true, "do_normalize": true, "size": 224, "resample": 2,
-      "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]})";
-  expect_sizes(parse(complete), ResizeMode::squash, 224, 224);
-  EXPECT_NE(error_in(R"({"do_resize": true, "do_center_crop": true, "crop_size": 224, "size": 256,
-                         "resample": 3})")
-                .find("size is the number 256, expected shortest_edge, or height and width"),
-            std::string::npos);
-  EXPECT_NE(error_in(R"({"do_normalize": true})").find("image_mean is missing"), std::string::npos);
 }
 
 TEST(Recipe, TorchvisionIsReadNestedOrAlone) {

@@ -83,34 +83,13 @@ TEST(Npz, ReadsScalarsVectorsAndPython2) {
   EXPECT_EQ(Npz(bytes_of(python2), "a.npy").at("array").shape, (Shape{2, 1}));
 }
 
-TEST(Npz, RefusesABadHeader) {
+TEST(Npz, RefusesDataThatIsNotWhatTheHeaderSays) {
   const std::string four = floats({1});
-  EXPECT_CONTAINS(npy_error("{'descr': '<f4'}", four),
-                  "a.npy: npy header: expected the keys descr, fortran_order and shape");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "false", "(1,)"), four), "expected True or False at");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1)"), four), "expected ',' or ')'");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(-1,)"), four), "expected an extent");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(99999999999999999999,)"), four),
-                  "expected a smaller extent");
   EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(4294967296, 4294967296)"), four),
                   "whose size overflows");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1,1,1,1,1,1,1,1,1)"), four),
-                  "more than 8 dimensions");
   EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(2,)"), four),
                   "'array': has 4 bytes, f32 (2) needs 8");
   EXPECT_CONTAINS(npy_error(header_of("<f4", "True", "(2, 2)"), four), "f32 (2, 2) needs 16");
-  EXPECT_CONTAINS(npy_error("{'descr': '<f4', 'descr': '<f4'}", four), "'descr' is there twice");
-  EXPECT_CONTAINS(npy_error("{'x': 1}", four), "unknown key 'x'");
-  EXPECT_CONTAINS(npy_error(header_of("<f4", "False", "(1,)") + "x", four), "expected the end");
-  EXPECT_CONTAINS(npy_error("__import__('os')", four), "expected '{' at character 0");
-  EXPECT_CONTAINS(npy_error("{'descr", four), "expected the end of the string");
-  EXPECT_CONTAINS(error_of([&] { Npz opened(bytes_of(npy("{}", "", 4)), "a.npy"); }),
-                  "npy version 4.0, expected 1.0, 2.0 or 3.0");
-  EXPECT_CONTAINS(error_of([&] {
-                    Npz opened(bytes_of("\x93NUMPY\x01" + std::string(1, '\0') + little(9, 2)),
-                               "a.npy");
-                  }),
-                  "npy header of 9 bytes, the file has 0 behind it (truncated?)");
 }
 
 TEST(Npz, ExplainsTypesItDoesNotRead) {

@@ -43,7 +43,7 @@ struct VerifyResult {
 };
 
 /// Largest |found - expected| over equal shapes, relative to max(1, largest |expected|); infinity
-/// where a value is not a number.
+/// where a value is infinite or not a number.
 [[nodiscard]] inline double largest_difference(const AnyView& found, const AnyView& expected) {
   Tensor<double, 1> a({found.shape.count()});
   Tensor<double, 1> b({expected.shape.count()});
@@ -53,7 +53,8 @@ struct VerifyResult {
   double scale = 1;
   for (Index i = 0; i < a.count(); ++i) {
     const double gap = std::abs(a(i) - b(i));
-    largest = std::isnan(gap) ? HUGE_VAL : std::max(largest, gap);
+    if (!std::isfinite(gap)) return HUGE_VAL;
+    largest = std::max(largest, gap);
     scale = std::max(scale, std::abs(b(i)));
   }
   return largest / scale;

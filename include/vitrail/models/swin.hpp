@@ -78,6 +78,9 @@ class Swin {
   void set_image_size(Index H, Index W);
 
  private:
+  static Grid halved(Grid nominal) {
+    return {std::max<Index>(nominal.height / 2, 1), std::max<Index>(nominal.width / 2, 1)};
+  }
   [[nodiscard]] WindowPartition partition_for(Grid map, Grid nominal, bool shift) const;
   void record_tables(Grid patches, Workspace& workspace, Trace& trace) const;
 
@@ -151,7 +154,7 @@ void Swin<T>::set_image_size(Index H, Index W) {
 }
 
 /// `nominal` is the map's size by halving with the remainder dropped: by it, not by the map that
-/// odd sides make larger, timm decides on window and shift.
+/// odd sides make larger, timm decides on window and shift. A side of 1 stays.
 template <Scalar T>
 WindowPartition Swin<T>::partition_for(Grid map, Grid nominal, bool shift) const {
   const Index window = swin_.window;
@@ -177,7 +180,7 @@ void Swin<T>::record_tables(Grid patches, Workspace& workspace, Trace& trace) co
   if (patches == config_.grid()) return;
   Grid nominal = patches;
   for (std::size_t i = 0; i < stages_.size(); ++i) {
-    if (i > 0) nominal = {nominal.height / 2, nominal.width / 2};
+    if (i > 0) nominal = halved(nominal);
     const Grid window = partition_for(nominal, nominal, false).window;
     for (std::size_t b = 0; b < stages_[i].blocks.size(); ++b) {
       const Workspace::Scope scope(workspace);
@@ -223,7 +226,7 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
       stages_[i].downsample(x, B, map, merged, context);
       x = merged;
       map = half;
-      nominal = {nominal.height / 2, nominal.width / 2};
+      nominal = halved(nominal);
       C *= 2;
       record("merged_output", index - 1);
     }

@@ -1,0 +1,34 @@
+// Counted by hand: a multiply-add is two operations.
+#include <gtest/gtest.h>
+
+#include <vitrail/models/operations.hpp>
+
+namespace {
+
+using namespace vitrail;
+
+TEST(Operations, OfABlockAreThoseOfItsSixProducts) {
+  ViTConfig c;
+  c.embed_dim = 10;
+  c.heads = 2;
+  c.head_dim = 4;  // narrower than D together
+  c.mlp_hidden = 30;
+  const double T = 7;
+  const double products = 10 * 24 + 8 * 10 + 10 * 30 + 30 * 10;  // qkv, proj, fc1, fc2
+  const double attention = 2 * 8 * T;                            // q k^T and the sum of v
+  EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention));
+  c.gated_mlp = true;
+  EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention + 10 * 30));
+}
+
+TEST(Operations, OfAPictureCountPatchesBlocksAndHead) {
+  ViTConfig c;  // ViT-B/16
+  EXPECT_EQ(picture_operations(c, 197),
+            2.0 * 196 * 768 * 768 + 12 * block_operations(c, 197) + 2.0 * 768 * 1000);
+  EXPECT_NEAR(picture_operations(c, 197), 35.1e9, 0.1e9);  // 17.6 GMACs, as published
+  c.register_tokens = 4;
+  EXPECT_EQ(picture_operations(c, 201) - 12 * block_operations(c, 201),
+            2.0 * 196 * 768 * 768 + 2.0 * 768 * 1000);
+}
+
+}  // namespace
