@@ -31,6 +31,8 @@ TEST(Json, NamesTheKeyWhatWasFoundAndWhatWasExpected) {
                   "'width' is the number 2.5, expected an integer between -2147483648 and");
   EXPECT_CONTAINS(error_of([&] { (void)json_get<std::uint8_t>(config, "n", "config.json"); }),
                   "'n' is the number -1, expected an integer between 0 and 255");
+  EXPECT_EQ(error_of([&] { (void)json_get<std::int64_t>(config, "eps", "config.json"); }),
+            "config.json: 'eps' is the string 'small', expected an integer");
   EXPECT_EQ(
       error_of([&] { (void)json_get<std::vector<double>>(config, "list", "config.json"); }),
       "config.json: 'list' is the array [1, 'a'], expected an array whose elements are each a "

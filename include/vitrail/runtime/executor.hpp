@@ -13,7 +13,8 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// A non-owning reference to a callable, two pointers wide; valid as long as the callable is.
+/// A non-owning reference to a callable object, such as a lambda, two pointers wide; valid as long
+/// as the object is.
 template <class Signature>
 class FunctionRef;
 
