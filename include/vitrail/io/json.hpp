@@ -193,7 +193,7 @@ template <std::integral T>
 struct JsonReader<T> {
   static std::string name() {
     if (sizeof(T) == 8)
-      return std::is_signed_v<T> ? "an integer" : "an integer that is not negative";
+      return std::numeric_limits<T>::is_signed ? "an integer" : "an integer that is not negative";
     return join("an integer between ", std::numeric_limits<T>::min(), " and ",
                 std::numeric_limits<T>::max());
   }
