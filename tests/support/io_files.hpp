@@ -17,7 +17,8 @@ namespace vitrail_test {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vitrail-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "vitrail-").string();
+    pattern.append(6, 'X');  // what mkdtemp replaces
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = pattern;
   }
