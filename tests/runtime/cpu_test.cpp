@@ -30,7 +30,7 @@ TEST(Cpu, LevelsAreFoundByName) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(),
                  "VITRAIL_CPU: unknown instruction set \"avx513\", known: generic avx2 avx2_vnni "
-                 "avx512 avx512_vnni avx512_bf16 neon neon_dotprod");
+                 "avx512 avx512_vnni avx512_bf16 amx neon neon_dotprod");
   }
 }
 

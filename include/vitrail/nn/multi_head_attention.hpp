@@ -85,7 +85,8 @@ struct MultiHeadAttention {
         .batch = batch,
         .heads = heads,
         .scale = scale > 0 ? scale : 1 / std::sqrt(static_cast<T>(inner / heads)),
-        .bias = bias_for(positions, context.workspace)};
+        .bias = bias_for(positions, context.workspace),
+        .precision = qkv.weight.precision()};
     const MatrixView<T> joined = context.workspace.template matrix<T>(rows, inner);
     if (differential.norm.empty()) {
       attention<T>(input, joined, context);

@@ -2,6 +2,7 @@
 #ifndef VITRAIL_OPS_ATTENTION_INPUT_HPP
 #define VITRAIL_OPS_ATTENTION_INPUT_HPP
 
+#include <vitrail/ops/precision.hpp>
 #include <vitrail/tensor/view.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -18,6 +19,8 @@ struct AttentionInput {
   Index heads = 1;                   // A
   T scale = 1;                       // usually 1 / sqrt(hd)
   TensorView<const T, 3> bias = {};  // (A, Tq, Tk), added after scaling; empty: none
+  // What the products may be rounded to where kernels gain by it: bf16 and int8 both allow bf16.
+  Precision precision = Precision::f32;
 
   [[nodiscard]] Index queries() const { return q.extent(0) / batch; }
   [[nodiscard]] Index keys() const { return k.extent(0) / batch; }

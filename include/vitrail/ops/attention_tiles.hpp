@@ -8,12 +8,14 @@
 //             -> softmax in place -> times the values' panels -> divided by the sum -> out
 //
 // The scores of a tile (9 x 197 floats: 7 KiB) never leave the first cache, the panels of a head
-// the second, where each worker has its own.
+// the second, where each worker has its own. Where tiles read another format than f32 (32 queries
+// in AMX's registers), panels are brought into it once per head, and weights once per tile.
 #ifndef VITRAIL_OPS_ATTENTION_TILES_HPP
 #define VITRAIL_OPS_ATTENTION_TILES_HPP
 
 #include <vitrail/ops/attention_input.hpp>
 #include <vitrail/ops/kernels/select.hpp>
+#include <vitrail/ops/row_tiles.hpp>
 #include <vitrail/runtime/context.hpp>
 #include <vitrail/runtime/work_ranges.hpp>
 
@@ -48,52 +50,85 @@ struct PanelSplit {
 class TiledAttention {
  public:
   TiledAttention(const Kernels& kernels, const AttentionInput<float>& in, MatrixView<float> out)
-      : kernels_(kernels), in_(in), out_(out) {
+      : kernels_(kernels),
+        product_(in.precision == Precision::f32 ? kernels.attention : kernels.attention_bf16),
+        in_(in),
+        out_(out) {
     hd_ = in.q.extent(1) / in.heads;
     Tq_ = in.queries();
     Tk_ = in.keys();
-    tiles_ = (Tq_ + kernels.tile_rows - 1) / kernels.tile_rows;
-    rows_ = Tq_ / std::max(tiles_, Index{1});
+    tiles_ = RowTiles(product_, Tq_);
     key_panels_ = PanelSplit(kernels, Tk_);
     value_panels_ = PanelSplit(kernels, hd_);
   }
 
   void run(const Context& context) {
-    const Index units = in_.batch * in_.heads * tiles_;
+    const Index units = in_.batch * in_.heads * tiles_.count();
     if (units == 0 || hd_ == 0) return;
     const Index workers = WorkRanges::workers_for(context.executor, units);
     const Workspace::Scope scope(context.workspace);
-    const auto each = [&](Index count) { return context.workspace.matrix<float>(workers, count); };
-    const Index rows = kernels_.tile_rows;
-    const MatrixView<float> keys = each(hd_ * key_panels_.total);
-    const MatrixView<float> values = each(Tk_ * value_panels_.total);
-    const MatrixView<float> queries = each(rows * to_block(hd_));
-    const MatrixView<float> scores = each(rows * to_block(Tk_));
-    const MatrixView<float> sums = each(rows * kernels_.vector * kernels_.panel_vectors);
+    const auto floats = [&](Index count) {
+      return context.workspace.matrix<float>(workers, count);
+    };
+    const auto bytes = [&](Index count) {
+      return context.workspace.matrix<std::uint8_t>(workers, count);
+    };
+    const Index rows = product_.tile_rows();
+    const MatrixView<float> keys = floats(hd_ * key_panels_.total);
+    const MatrixView<float> values = floats(Tk_ * value_panels_.total);
+    const auto prepared_keys = bytes(key_panels_.count * prepared_bytes(hd_));
+    const auto prepared_values = bytes(value_panels_.count * prepared_bytes(Tk_));
+    const auto queries = bytes(rows * row_bytes(hd_));
+    const MatrixView<float> scores = floats(rows * to_block(Tk_));
+    const auto weights = bytes(in_place() ? 0 : rows * row_bytes(Tk_));
+    const MatrixView<float> sums = floats(rows * kernels_.vector * kernels_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
-      const Scratch scratch{&keys(worker, 0), &values(worker, 0), &queries(worker, 0),
-                            &scores(worker, 0), &sums(worker, 0)};
+      const TileScope tiles(product_);
+      const auto of_worker = [worker](const auto& matrix) {
+        return reinterpret_cast<std::byte*>(matrix[worker].data());
+      };
+      const Scratch scratch{keys[worker].data(),      values[worker].data(),
+                            of_worker(prepared_keys), of_worker(prepared_values),
+                            of_worker(queries),       scores[worker].data(),
+                            of_worker(weights),       sums[worker].data()};
       Index packed = -1;
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
-        const Index head = unit / tiles_;
+        const Index head = unit / tiles_.count();
         if (head != packed) pack_head(head, scratch);
         packed = head;
-        run_tile(head, unit % tiles_, scratch);
+        run_tile(head, unit % tiles_.count(), scratch);
       }
     });
   }
 
  private:
   [[nodiscard]] static Index to_block(Index n) { return (n + 15) / 16 * 16; }
+  /// Blocks of the left side in a row of n values.
+  [[nodiscard]] Index blocks(Index n) const {
+    return (n + left_block(product_.left) - 1) / left_block(product_.left);
+  }
+  /// Bytes of a row of n values of the left side.
+  [[nodiscard]] Index row_bytes(Index n) const {
+    return blocks(n) * left_lines(product_.left) * 64;
+  }
+  /// Bytes of a prepared panel of n rows.
+  [[nodiscard]] Index prepared_bytes(Index n) const {
+    return blocks(n) * kernels_.panel_vectors * product_.prepared_bytes;
+  }
+  /// Whether scores are made where and as the next product reads weights.
+  [[nodiscard]] bool in_place() const { return product_.left == LeftFormat::f32; }
 
   /// What one worker needs.
   struct Scratch {
-    float* keys;     // (hd, Tk padded to vectors), panel by panel
-    float* values;   // (Tk, hd padded to vectors), panel by panel
-    float* queries;  // a tile of (hd), in blocks
-    float* scores;   // a tile of (Tk), in blocks
-    float* sums;     // a tile of one panel
+    float* keys;                 // (hd, Tk padded to vectors), panel by panel
+    float* values;               // (Tk, hd padded to vectors), panel by panel
+    std::byte* prepared_keys;    // the same, where kernels do not read panels as they are
+    std::byte* prepared_values;  //
+    std::byte* queries;          // a tile of (hd), packed
+    float* scores;               // a tile of (Tk): in place in blocks, else in rows
+    std::byte* weights;          // a tile of (Tk), packed, if not in place
+    float* sums;                 // a tile of one panel
   };
 
   /// Brings the keys and values of head `head` (counted over the batch) into panels.
@@ -103,46 +138,69 @@ class TiledAttention {
     for (Index p = 0; p < key_panels_.count; ++p) {
       const Index key = key_panels_.begin(p);
       const Index width = key_panels_.width(p);
-      kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_,
-                         scratch.keys + key * hd_, width);
+      float* const panel = scratch.keys + key * hd_;
+      kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_, panel, width);
+      prepare(panel, hd_, width, p, scratch.prepared_keys);
     }
     for (Index p = 0; p < value_panels_.count; ++p) {
       const Index d = value_panels_.begin(p);
       const Index width = value_panels_.width(p);
-      kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d,
-                         scratch.values + d * Tk_, width);
+      float* const panel = scratch.values + d * Tk_;
+      kernels_.copy_rows(&in_.v(row, column + d), in_.v.stride(0), Tk_, hd_ - d, panel, width);
+      prepare(panel, Tk_, width, p, scratch.prepared_values);
     }
   }
 
-  /// A tile of queries: rows of the head's pictures, and where its rows are in a block.
+  void prepare(const float* panel, Index rows, Index width, Index p, std::byte* prepared) const {
+    if (product_.prepare == nullptr) return;
+    product_.prepare(reinterpret_cast<const std::byte*>(panel), rows, width / kernels_.vector,
+                     prepared + p * prepared_bytes(rows));
+  }
+  /// Panel `p` of `rows` rows as the tiles read it.
+  [[nodiscard]] const std::byte* right_side(const float* panel, Index rows, Index p,
+                                            const std::byte* prepared) const {
+    return product_.prepare == nullptr ? reinterpret_cast<const std::byte*>(panel)
+                                       : prepared + p * prepared_bytes(rows);
+  }
+
+  /// A tile of queries: rows of the head's pictures, and how many are computed.
   struct Tile {
     Index begin;
     Index rows;
     Index padded;
-    [[nodiscard]] Index block() const { return padded * 16; }  // floats
   };
   [[nodiscard]] Tile tile_at(Index tile) const {
-    const Index larger = Tq_ - rows_ * tiles_;  // so many tiles have one row more
-    const Index rows = rows_ + (tile < larger ? 1 : 0);
-    return {tile * rows_ + std::min(tile, larger), rows,
-            padded_tile_rows(rows, kernels_.tile_rows)};
+    const Index rows = tiles_.rows(tile);
+    return {tiles_.begin(tile), rows, product_.padded_rows(rows)};
+  }
+  /// Bytes of a block of the packed left side.
+  [[nodiscard]] Index block_bytes(const Tile& tile) const {
+    return tile.padded * left_lines(product_.left) * 64;
+  }
+  /// Where a score is: from one row to the next, and from one block of 16 to the next, in floats.
+  [[nodiscard]] Index score_stride() const { return in_place() ? 16 : to_block(Tk_); }
+  [[nodiscard]] Index score_block(const Tile& tile) const {
+    return in_place() ? tile.padded * 16 : 16;
   }
 
   void run_tile(Index head, Index index, const Scratch& scratch) const {
     const Tile tile = tile_at(index);
-    pack_queries(head, tile, scratch.queries);
+    const Index row = head / in_.heads * Tq_ + tile.begin;
+    pack(tile, &in_.q(row, head % in_.heads * hd_), in_.q.stride(0), hd_, scratch.queries);
     for (Index p = 0; p < key_panels_.count; ++p) score(tile, p, scratch);
-    float inverse[most_tile_rows];
+    constexpr Index most_rows = 32;
+    VITRAIL_ASSERT(tile.rows <= most_rows, "attention: a tile of too many rows");
+    float inverse[most_rows];
     soften(head, tile, scratch.scores, inverse);
+    if (!in_place()) pack(tile, scratch.scores, score_stride(), Tk_, scratch.weights);
     for (Index p = 0; p < value_panels_.count; ++p) weigh(head, index, p, inverse, scratch);
   }
 
-  void pack_queries(Index head, const Tile& tile, float* queries) const {
-    const Index row = head / in_.heads * Tq_ + tile.begin;
-    const Index column = head % in_.heads * hd_;
-    for (Index r = 0; r < tile.padded; ++r) {  // rows past the last repeat it; nobody reads them
-      kernels_.pack_left(LeftFormat::f32, &in_.q(row + std::min(r, tile.rows - 1), column), hd_,
-                         reinterpret_cast<std::byte*>(queries + r * 16), tile.block() * 4, nullptr);
+  /// Rows of n values as a tile reads them; rows past the last repeat it, and nobody reads them.
+  void pack(const Tile& tile, const float* x, Index stride, Index n, std::byte* out) const {
+    for (Index r = 0; r < tile.padded; ++r) {
+      kernels_.pack_left(product_.left, x + std::min(r, tile.rows - 1) * stride, n, out + r * 64,
+                         block_bytes(tile), nullptr);
     }
   }
 
@@ -151,15 +209,16 @@ class TiledAttention {
     const Index key = key_panels_.begin(p);
     const Index width = key_panels_.width(p);
     TileArguments arguments{};
-    arguments.left = reinterpret_cast<const std::byte*>(scratch.queries);
-    arguments.right = reinterpret_cast<const std::byte*>(scratch.keys + key * hd_);
-    arguments.steps = hd_;
-    arguments.sums = reinterpret_cast<std::byte*>(scratch.scores + key / 16 * tile.block());
-    arguments.row_bytes = 64;
+    arguments.left = scratch.queries;
+    arguments.right = right_side(scratch.keys + key * hd_, hd_, p, scratch.prepared_keys);
+    arguments.steps = steps(hd_);
+    arguments.vectors = width / kernels_.vector;
+    arguments.sums = reinterpret_cast<std::byte*>(scratch.scores + key / 16 * score_block(tile));
+    arguments.row_bytes = score_stride() * 4;
     // One vector is a whole block, or half of one (and the panel then is one block).
-    arguments.vector_bytes = kernels_.vector == 16 ? tile.block() * 4 : kernels_.vector * 4;
+    arguments.vector_bytes = (kernels_.vector == 16 ? score_block(tile) : kernels_.vector) * 4;
     arguments.first = true;
-    kernels_.f32.tile[width / kernels_.vector][tile.rows](arguments);
+    product_.tile_for(arguments.vectors, tile.rows)(arguments);
   }
 
   /// Scores to weights, up to the factors `inverse`.
@@ -171,8 +230,8 @@ class TiledAttention {
       bias = of_head[tile.begin].data();
       bias_stride = of_head.stride(0);
     }
-    kernels_.exponentials(scores, tile.rows, Tk_, tile.block(), in_.scale, bias, bias_stride,
-                          inverse);
+    kernels_.exponentials(scores, score_stride(), tile.rows, Tk_, score_block(tile), in_.scale,
+                          bias, bias_stride, inverse);
     for (Index r = 0; r < tile.rows; ++r) inverse[r] = 1.0F / inverse[r];
   }
 
@@ -185,33 +244,40 @@ class TiledAttention {
     const Index row = head / in_.heads * Tq_;
     const Index column = head % in_.heads * hd_ + d;
     TileArguments arguments{};
-    arguments.left = reinterpret_cast<const std::byte*>(scratch.scores);
-    arguments.right = reinterpret_cast<const std::byte*>(scratch.values + d * Tk_);
-    arguments.steps = Tk_;
+    arguments.left =
+        in_place() ? reinterpret_cast<const std::byte*>(scratch.scores) : scratch.weights;
+    arguments.right = right_side(scratch.values + d * Tk_, Tk_, p, scratch.prepared_values);
+    arguments.steps = steps(Tk_);
+    arguments.vectors = width / kernels_.vector;
     arguments.sums = reinterpret_cast<std::byte*>(scratch.sums);
     arguments.row_bytes = width * 4;
     arguments.vector_bytes = kernels_.vector * 4;
     arguments.first = true;
-    if (index + 1 < tiles_) {
+    if (index + 1 < tiles_.count()) {
       const Tile ahead = tile_at(index + 1);
       arguments.near = reinterpret_cast<const std::byte*>(&in_.q(row + ahead.begin, column));
       arguments.near_stride = in_.q.stride(0) * Index{sizeof(float)};
       arguments.near_rows = ahead.rows;
       arguments.near_rows_per_block = 1;
     }
-    kernels_.f32.tile[width / kernels_.vector][tile.rows](arguments);
+    product_.tile_for(arguments.vectors, tile.rows)(arguments);
     kernels_.multiply_rows(scratch.sums, width, tile.rows, std::min(width, hd_ - d), inverse,
                            &out_(row + tile.begin, column), out_.stride(0));
   }
 
+  /// Rows of a panel of n values of K.
+  [[nodiscard]] Index steps(Index n) const {
+    return product_.prepare == nullptr ? n : (n + product_.step - 1) / product_.step;
+  }
+
   const Kernels& kernels_;
+  const ProductKernels& product_;
   const AttentionInput<float>& in_;
   MatrixView<float> out_;
   Index hd_ = 0;
   Index Tq_ = 0;
   Index Tk_ = 0;
-  Index tiles_ = 0;  // of queries per head
-  Index rows_ = 0;   // of the smaller tiles
+  RowTiles tiles_;  // of queries, per head
   PanelSplit key_panels_;
   PanelSplit value_panels_;
 };

@@ -94,6 +94,16 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
   return {weight.panels(), finish, epilogue.activation};
 }
 
+/// Whether the first product can write its rows as the left side of the second.
+[[nodiscard]] inline bool hands_over(const PackedMatrix<float>& weight,
+                                     const PackedMatrix<float>& then) {
+  if (!weight.has_panels() || weight.precision() != then.precision()) return false;
+  const LeftFormat left = then.panels().product().left;
+  const bool writable =
+      left == LeftFormat::f32 || left == LeftFormat::bf16 || left == LeftFormat::bf16_split;
+  return writable && weight.outputs() % left_block(left) == 0;
+}
+
 template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
@@ -135,7 +145,8 @@ void linear(MatrixView<const T> x, const NormParameters<T>& norm, const PackedMa
 }
 
 /// y (M, N') = epilogue'(epilogue(norm(x (M, K)) W (N, K)^T) W' (N', N)^T), the MLP of a block;
-/// `norm` may be null. In f32 what is between is written where the second product reads it, once.
+/// `norm` may be null. In f32 and bf16 what is between is written where and as the second product
+/// reads it, once.
 template <Scalar T>
 void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
                   const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
@@ -144,8 +155,7 @@ void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
   VITRAIL_ASSERT(then_weight.inputs() == weight.outputs() && x.extent(0) == y.extent(0),
                  "feed_forward: extents do not fit");
   if constexpr (std::same_as<T, float>) {
-    if (weight.has_panels() && weight.precision() == Precision::f32 &&
-        then_weight.precision() == Precision::f32 && weight.outputs() % 16 == 0) {
+    if (detail::hands_over(weight, then_weight)) {
       detail::NormArguments arguments{};
       if (norm != nullptr) arguments = detail::norm_arguments(*norm);
       const detail::Product then = detail::product_of(then_weight, then_epilogue);

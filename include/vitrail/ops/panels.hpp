@@ -27,6 +27,7 @@ class Panels {
   Panels(const Kernels& kernels, Precision precision, Index N, Index K)
       : kernels_(&kernels), precision_(precision), outputs_(N), inputs_(K) {
     steps_ = (K + product().step - 1) / product().step;
+    if (product().whole_blocks) steps_ = padded_steps();
     const Index bytes = first_byte(count() - 1) + steps_ * vectors(count() - 1) * vector_bytes();
     memory_ = AlignedBytes(static_cast<std::size_t>(N == 0 ? 0 : bytes));
     prefer_huge_pages(memory_.data(), memory_.size());

@@ -1,8 +1,10 @@
 // The driver of the packed product: cuts y (M, N) into units, spreads them over threads, and walks
 // each unit tile by tile.
 //
-//   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2)
-//   2. a unit is one panel of weights against one group of tiles, all of them if M is small
+//   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2,
+//      32 on AMX)
+//   2. a unit is one panel of weights against one group of tiles, all of them if M is small; where
+//      rows are read faster than the third cache gives them, a bunch of panels
 //   3. in a unit K is cut into pieces, so that a piece of the panel, a slab, stays in the second
 //      cache while all tiles of the group use it and the next slab is fetched; the epilogue runs on
 //      each tile that has seen all of K
@@ -13,6 +15,7 @@
 #define VITRAIL_OPS_PRODUCT_HPP
 
 #include <vitrail/ops/panels.hpp>
+#include <vitrail/ops/row_tiles.hpp>
 #include <vitrail/runtime/context.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -21,42 +24,47 @@ namespace detail {
 
 /// How M rows of K values are cut.
 struct ProductPlan {
-  Index tiles;       // of rows; the first `larger` have one row more than the others
-  Index rows;        // of the smaller tiles
-  Index larger;      //
+  RowTiles tiles;
   Index groups;      // of tiles
+  Index bunches;     // of panels
   Index row_bytes;   // of a packed row
   Index tile_bytes;  // of a packed tile
   Index pieces;      // of K, in blocks
   Index blocks;      // of 64 bytes per packed row
 
   [[nodiscard]] Index first_block(Index piece) const { return piece * blocks / pieces; }
-  [[nodiscard]] Index tile_begin(Index tile) const { return tile * rows + std::min(tile, larger); }
-  [[nodiscard]] Index tile_rows(Index tile) const { return rows + (tile < larger ? 1 : 0); }
+  [[nodiscard]] Index first_panel(const Panels& weight, Index bunch) const {
+    return bunch * weight.count() / bunches;
+  }
 };
 
 inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   const ProductKernels& product = weight.product();
-  const Index rows = weight.kernels().tile_rows;
+  const Index rows = product.tile_rows();
   ProductPlan plan{};
-  plan.tiles = (M + rows - 1) / rows;
-  plan.rows = M / plan.tiles;
-  plan.larger = M % plan.tiles;
+  plan.tiles = RowTiles(product, M);
   const Index block = left_block(product.left);
   plan.blocks = (weight.inputs() + block - 1) / block;
-  plan.row_bytes = plan.blocks * 64;
+  plan.row_bytes = plan.blocks * 64 * left_lines(product.left);
   plan.tile_bytes = rows * plan.row_bytes;
-  // Accumulators are worth reloading every 48 blocks (768 steps of f32).
-  constexpr Index piece = 48;
-  plan.pieces = (plan.blocks + piece - 1) / piece;
-  // The accumulators of a group fit into a part of the second cache. The rows themselves need not:
+  plan.pieces = (plan.blocks + product.piece_blocks - 1) / product.piece_blocks;
+  // The accumulators of a unit fit into a part of the second cache. The rows themselves need not:
   // they pass by once per panel, in order, while a larger group would read its panel less often.
   const Index in_cache = plan.pieces == 1
-                             ? plan.tiles
+                             ? plan.tiles.count()
                              : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
-  const Index fewest = (plan.tiles + in_cache - 1) / in_cache;
-  // More groups if that shares the units out evenly.
-  plan.groups = WorkRanges::groups_for(fewest, plan.tiles, weight.count(), workers);
+  Index fewest = (plan.tiles.count() + in_cache - 1) / in_cache;
+  // Where there are more activations than weights each worker keeps to its own rows: weights that
+  // both read come from the third cache, rows that another wrote from the other's caches.
+  const Index activation_bytes = M * (weight.inputs() + weight.outputs()) * Index{sizeof(float)};
+  if (activation_bytes > static_cast<Index>(weight.byte_size())) {
+    fewest = std::min(plan.tiles.count(), std::max(fewest, workers));
+  }
+  // More groups, or smaller bunches, if that shares the units out evenly.
+  const Index bunches = (weight.count() + product.bunch_panels - 1) / product.bunch_panels;
+  const Index share = workers == 1 ? 1 : 2 * workers;
+  plan.bunches = std::min(weight.count(), (bunches + share - 1) / share * share);
+  plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, workers);
   return plan;
 }
 
@@ -73,14 +81,15 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   const Kernels& kernels = weight.kernels();
   const LeftFormat format = weight.product().left;
   const Index K = weight.inputs();
-  const Index begin = plan.tile_begin(tile);
-  const Index rows = plan.tile_rows(tile);
-  const Index padded = padded_tile_rows(rows, kernels.tile_rows);
+  const Index begin = plan.tiles.begin(tile);
+  const Index rows = plan.tiles.rows(tile);
+  const Index padded = weight.product().padded_rows(rows);
+  const Index lines = left_lines(format);
   for (Index r = 0; r < padded; ++r) {
     std::byte* out = left.tiles + tile * plan.tile_bytes + r * 64;
     if (r >= rows) {  // a row that the tile computes and nobody reads
-      for (Index block = 0; block < plan.blocks; ++block) {
-        std::memset(out + block * padded * 64, 0, 64);
+      for (Index line = 0; line < plan.blocks * lines; ++line) {
+        std::memset(out + line * padded * 64, 0, 64);
       }
       continue;
     }
@@ -93,8 +102,8 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
       kernels.normalize(row, K, *norm, normalised, 16);
       row = normalised;
     }
-    kernels.pack_left(format, row, K, out, padded * 64,
-                      left.quantised + tile * kernels.tile_rows + r);
+    kernels.pack_left(format, row, K, out, padded * lines * 64,
+                      left.quantised + tile * weight.product().tile_rows() + r);
   }
 }
 
@@ -133,9 +142,10 @@ struct Fetch {
 
 /// Where finished tiles go: to the rows of a matrix, or packed, as the next product's left side.
 struct Destination {
-  float* data;
-  Index row_stride;   // of the matrix
-  Index tile_stride;  // floats of a packed tile; 0: a matrix
+  std::byte* data;
+  Index row_bytes;    // of the matrix
+  Index tile_bytes;   // of a packed tile; 0: a matrix
+  LeftFormat format;  // of a packed tile
 };
 
 /// A product but for its left side.
@@ -145,63 +155,235 @@ struct Product {
   Activation activation;
 };
 
-/// One panel against one group of tiles.
-inline void run_unit(const Product& of, const ProductPlan& plan, Index unit, const LeftSide& left,
-                     const Destination& y, float* sums) {
-  const Panels& weight = of.weight;
-  const Finish& whole = of.finish;
-  const Kernels& kernels = weight.kernels();
-  const ProductKernels& product = weight.product();
-  const Index panel = unit % weight.count();
-  const Index group = unit / weight.count();
-  const Index first_tile = group * plan.tiles / plan.groups;
-  const Index last_tile = (group + 1) * plan.tiles / plan.groups;
-  const Index column = panel * weight.width();
-  const Index columns = std::min(weight.width(), weight.outputs() - column);
+/// The end of a tile: from its sums to where it belongs.
+struct TileEnd {
+  const float* sums;
+  Index rows;
+  Finish finish;
+  Target to;
+};
 
-  for (Index piece = 0; piece < plan.pieces; ++piece) {
-    const bool last = piece + 1 == plan.pieces;
-    const Index first_block = plan.first_block(piece);
-    const Index blocks = plan.first_block(piece + 1) - first_block;
-    const Slab slab = slab_of(weight, plan, panel, piece);
-    Fetch ahead;
-    if (!last) {
-      ahead = Fetch(slab_of(weight, plan, panel, piece + 1), (last_tile - first_tile) * blocks);
-    } else if (panel + 1 < weight.count()) {
-      ahead = Fetch(slab_of(weight, plan, panel + 1, 0), (last_tile - first_tile) * blocks);
+/// What is the same for all tiles of one panel.
+struct PanelEnd {
+  Activation activation;
+  Index sums_stride;
+  Index columns;
+};
+
+/// Work for the units that tiles in registers of their own leave idle: the end of the tile before,
+/// and the preparation of the next slab, in slices.
+class Meanwhile {
+ public:
+  Meanwhile(const Kernels& kernels, const ProductKernels& product)
+      : kernels_(kernels), product_(product) {}
+
+  /// At least so many calls of step() follow before the next finish_now().
+  void plan(Index slices) { rows_per_slice_ = (end_.rows + slices - 1) / slices; }
+
+  static void step(void* self) { static_cast<Meanwhile*>(self)->do_slice(); }
+
+  void finish_later(const TileEnd& end, const PanelEnd& panel) {
+    end_ = end;
+    panel_ = panel;
+  }
+  void finish_now() {
+    rows_per_slice_ = end_.rows;
+    finish_rows();
+  }
+
+  /// One block of the slab in every `pause` slices.
+  void prepare_later(const Slab& slab, Index vectors, std::byte* out, Index pause) {
+    slab_ = slab;
+    vectors_ = vectors;
+    out_ = out;
+    pause_ = pause;
+    countdown_ = pause;
+  }
+  void prepare_now() {
+    while (slab_.rows > 0) prepare_block();
+  }
+
+ private:
+  void do_slice() {
+    if (end_.rows > 0) finish_rows();
+    if (slab_.rows > 0 && --countdown_ <= 0) {
+      countdown_ = pause_;
+      prepare_block();
     }
-    for (Index tile = first_tile; tile < last_tile; ++tile) {
-      const Index begin = plan.tile_begin(tile);
-      const Index rows = plan.tile_rows(tile);
-      float* at = sums;
-      if (plan.pieces > 1) at += (tile - first_tile) * kernels.tile_rows * weight.width();
-      const bool packed = y.tile_stride > 0;
-      const Index padded = padded_tile_rows(rows, kernels.tile_rows);
-      float* const to = packed ? y.data + tile * y.tile_stride + column * padded
-                               : y.data + begin * y.row_stride + column;
+  }
+
+  void finish_rows() {
+    const Index rows = std::min(rows_per_slice_, end_.rows);
+    if (rows == 0) return;
+    kernels_.finish(panel_.activation, end_.sums, panel_.sums_stride, rows, panel_.columns,
+                    end_.finish, end_.to);
+    end_.rows -= rows;
+    end_.sums += rows * panel_.sums_stride;
+    end_.to.data += rows * end_.to.row_bytes;
+    if (end_.finish.residual != nullptr) {
+      end_.finish.residual += rows * end_.finish.residual_stride;
+    }
+    if (end_.finish.rows != nullptr) end_.finish.rows += rows;
+  }
+
+  void prepare_block() {
+    const Index rows = std::min(left_block(product_.left), slab_.rows);
+    product_.prepare(slab_.begin, rows, vectors_, out_);
+    slab_.begin += rows * slab_.row_bytes;
+    slab_.rows -= rows;
+    out_ += vectors_ * product_.prepared_bytes;
+  }
+
+  const Kernels& kernels_;
+  const ProductKernels& product_;
+  TileEnd end_{};
+  PanelEnd panel_{};
+  Index rows_per_slice_ = 0;
+  Slab slab_{};
+  Index vectors_ = 0;
+  std::byte* out_ = nullptr;
+  Index pause_ = 1;
+  Index countdown_ = 1;
+};
+
+/// What one worker needs while it multiplies.
+struct ProductScratch {
+  float* sums;                         // of the unfinished tiles of a unit
+  std::array<std::byte*, 2> prepared;  // slabs, where kernels do not read panels as they are
+};
+
+/// Floats of the unfinished tiles of a group, for one panel. Where K is one piece two tiles take
+/// turns, so that one can end while the next is multiplied.
+inline Index sums_of_panel(const Panels& weight, const ProductPlan& plan) {
+  const Index group_tiles = (plan.tiles.count() + plan.groups - 1) / plan.groups;
+  return (plan.pieces > 1 ? group_tiles : 2) * weight.product().tile_rows() * weight.width();
+}
+
+/// One panel, or one piece of it, in a unit.
+struct Turn {
+  Index panel;
+  Index piece;
+};
+
+/// A bunch of panels against one group of tiles.
+class Unit {
+ public:
+  Unit(const Product& of, const ProductPlan& plan, Index unit, const LeftSide& left,
+       const Destination& y, const ProductScratch& scratch)
+      : of_(of), plan_(plan), left_(left), y_(y), scratch_(scratch) {
+    const Index bunch = unit % plan.bunches;
+    const Index group = unit / plan.bunches;
+    first_panel_ = plan.first_panel(of.weight, bunch);
+    last_panel_ = plan.first_panel(of.weight, bunch + 1);
+    first_tile_ = group * plan.tiles.count() / plan.groups;
+    last_tile_ = (group + 1) * plan.tiles.count() / plan.groups;
+  }
+
+  void run() {
+    const ProductKernels& product = of_.weight.product();
+    Meanwhile meanwhile(of_.weight.kernels(), product);
+    const Index panels = last_panel_ - first_panel_;
+    const Index turns = panels * plan_.pieces;
+    for (Index t = 0; t < turns; ++t) {
+      const Turn turn = turn_at(t);
+      const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
+      const Index blocks = blocks_of(turn.piece);
+      const std::byte* right = slab.begin;
+      if (product.prepare != nullptr) {
+        std::byte* const here = scratch_.prepared[static_cast<std::size_t>(t % 2)];
+        if (t == 0) meanwhile.prepare_later(slab, of_.weight.vectors(turn.panel), here, 1);
+        meanwhile.prepare_now();
+        right = here;
+        if (t + 1 < turns) {
+          const Turn next = turn_at(t + 1);
+          const Index slices = (last_tile_ - first_tile_) * blocks;
+          meanwhile.prepare_later(slab_of(of_.weight, plan_, next.panel, next.piece),
+                                  of_.weight.vectors(next.panel),
+                                  scratch_.prepared[static_cast<std::size_t>((t + 1) % 2)],
+                                  slices / blocks_of(next.piece));
+        }
+      }
+      run_slab(turn, slab, right, fetch_after(t, turns, blocks), meanwhile);
+    }
+    meanwhile.finish_now();
+  }
+
+ private:
+  [[nodiscard]] Turn turn_at(Index t) const {
+    const Index panels = last_panel_ - first_panel_;
+    return {first_panel_ + t % panels, t / panels};
+  }
+  [[nodiscard]] Index blocks_of(Index piece) const {
+    return plan_.first_block(piece + 1) - plan_.first_block(piece);
+  }
+  /// The next slab, or where it is prepared while this one is used, the one after that.
+  [[nodiscard]] Fetch fetch_after(Index t, Index turns, Index blocks) const {
+    const Index next = t + (of_.weight.product().prepare == nullptr ? 1 : 2);
+    const Turn turn =
+        next < turns ? turn_at(next) : Turn{last_panel_ + next - turns, 0};  // of the next bunch
+    if (turn.panel >= of_.weight.count()) return {};
+    return {slab_of(of_.weight, plan_, turn.panel, turn.piece),
+            (last_tile_ - first_tile_) * blocks};
+  }
+
+  void run_slab(Turn turn, const Slab& slab, const std::byte* right, Fetch ahead,
+                Meanwhile& meanwhile) {
+    const Panels& weight = of_.weight;
+    const Finish& whole = of_.finish;
+    const Kernels& kernels = weight.kernels();
+    const ProductKernels& product = weight.product();
+    const Index column = turn.panel * weight.width();
+    const Index vectors = weight.vectors(turn.panel);
+    const Index first_block = plan_.first_block(turn.piece);
+    const Index blocks = blocks_of(turn.piece);
+    const Index lines = left_lines(product.left);
+    const bool last = turn.piece + 1 == plan_.pieces;
+    const bool packed = y_.tile_bytes > 0;
+    const Index row_bytes = vectors * kernels.vector * 4;  // of sums
+    const Index tile_sums = product.tile_rows() * weight.width();
+    float* const sums =
+        scratch_.sums +
+        (plan_.pieces > 1 ? (turn.panel - first_panel_) * sums_of_panel(weight, plan_) : 0);
+    for (Index tile = first_tile_; tile < last_tile_; ++tile) {
+      const Index begin = plan_.tiles.begin(tile);
+      const Index rows = plan_.tiles.rows(tile);
+      const Index padded = product.padded_rows(rows);
+      float* const at = sums + (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums;
+      if (plan_.pieces == 1) next_sums_ = 1 - next_sums_;
+      const Target to = packed ? Target{y_.data + tile * y_.tile_bytes, 64,
+                                        padded * left_lines(y_.format) * 64, column, y_.format}
+                               : Target{y_.data + begin * y_.row_bytes, y_.row_bytes, 64, column,
+                                        LeftFormat::f32};
       const float* const residual = whole.residual == nullptr
                                         ? nullptr
                                         : whole.residual + begin * whole.residual_stride + column;
       // The lines that the end of the product touches are fetched while it still runs: of the
       // residual if there is one, which is y itself as a rule.
-      const float* const near = residual == nullptr ? to : residual;
-      const Index near_stride = residual == nullptr ? y.row_stride : whole.residual_stride;
-      product.tile[weight.vectors(panel)][rows]({
-          .left = left.tiles + tile * plan.tile_bytes + first_block * padded * 64,
-          .right = slab.begin,
+      const auto* const near = residual == nullptr ? to.data + column * Index{sizeof(float)}
+                                                   : reinterpret_cast<const std::byte*>(residual);
+      const Index near_stride =
+          residual == nullptr ? y_.row_bytes : whole.residual_stride * Index{sizeof(float)};
+      meanwhile.plan(blocks);
+      product.tile_for(vectors, rows)({
+          .left = left_.tiles + tile * plan_.tile_bytes + first_block * padded * lines * 64,
+          .right = right,
           .steps = slab.rows,
+          .vectors = vectors,
           .sums = reinterpret_cast<std::byte*>(at),
-          .row_bytes = slab.row_bytes,
+          .row_bytes = row_bytes,
           .vector_bytes = kernels.vector * 4,
-          .first = piece == 0,
+          .first = turn.piece == 0,
           .ahead = ahead.next,
           .ahead_lines_per_block = ahead.lines_per_block,
-          .near = reinterpret_cast<const std::byte*>(near),
-          .near_stride = near_stride * Index{sizeof(float)},
+          .near = near,
+          .near_stride = near_stride,
           .near_rows = last && !packed ? rows : 0,
-          .near_rows_per_block = blocks >= kernels.tile_rows ? 1 : 4,
+          .near_rows_per_block = blocks >= product.tile_rows() ? 1 : 4,
+          .meanwhile = Meanwhile::step,
+          .work = &meanwhile,
       });
       ahead.advance(blocks);
+      meanwhile.finish_now();
       if (!last) continue;
       const auto from_column = [column](const float* p) {
         return p == nullptr ? nullptr : p + column;
@@ -213,34 +395,54 @@ inline void run_unit(const Product& of, const ProductPlan& plan, Index unit, con
           .residual_stride = whole.residual_stride,
           .column_scale = from_column(whole.column_scale),
           .column_sum = from_column(whole.column_sum),
-          .rows =
-              whole.column_scale == nullptr ? nullptr : left.quantised + tile * kernels.tile_rows,
+          .rows = whole.column_scale == nullptr ? nullptr
+                                                : left_.quantised + tile * product.tile_rows(),
       };
       // Rows that pad a tile are written too where the next product reads them.
-      kernels.finish(of.activation, at, slab.row_bytes / 4, packed ? padded : rows, columns, finish,
-                     to, packed ? 16 : y.row_stride, packed ? padded * 16 : 16);
+      meanwhile.finish_later(
+          {at, packed ? padded : rows, finish, to},
+          {of_.activation, row_bytes / 4, std::min(weight.width(), weight.outputs() - column)});
+      if (!product.has_meanwhile) meanwhile.finish_now();
     }
   }
+
+  const Product& of_;
+  const ProductPlan& plan_;
+  const LeftSide& left_;
+  const Destination& y_;
+  const ProductScratch& scratch_;
+  Index first_panel_ = 0;
+  Index last_panel_ = 0;
+  Index first_tile_ = 0;
+  Index last_tile_ = 0;
+  Index next_sums_ = 0;  // which of two, where K is one piece
+};
+
+/// Floats that one worker keeps of unfinished tiles.
+inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
+  const Index panels = plan.pieces > 1 ? (weight.count() + plan.bunches - 1) / plan.bunches : 1;
+  return panels * sums_of_panel(weight, plan);
+}
+
+/// Bytes that one worker keeps of a prepared slab.
+inline Index prepared_count(const Panels& weight, const ProductPlan& plan) {
+  return weight.product().prepared_bytes * weight.kernels().panel_vectors *
+         ((plan.blocks + plan.pieces - 1) / plan.pieces);
 }
 
 /// The workspace's memory for the left side of a product.
 inline LeftSide take_left(const Panels& weight, const ProductPlan& plan, Workspace& workspace) {
   LeftSide left{};
-  left.tiles =
-      reinterpret_cast<std::byte*>(workspace.take<std::uint8_t>(plan.tiles * plan.tile_bytes));
+  left.tiles = reinterpret_cast<std::byte*>(
+      workspace.take<std::uint8_t>(plan.tiles.count() * plan.tile_bytes));
   left.quantised = reinterpret_cast<Quantised*>(workspace.take<std::int32_t>(
-      plan.tiles * weight.kernels().tile_rows * Index{sizeof(Quantised) / 4}));
+      plan.tiles.count() * weight.product().tile_rows() * Index{sizeof(Quantised) / 4}));
   return left;
 }
 
-/// Floats that one worker keeps of unfinished tiles.
-inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
-  const Index group_tiles = (plan.tiles + plan.groups - 1) / plan.groups;
-  return (plan.pieces > 1 ? group_tiles : 1) * weight.kernels().tile_rows * weight.width();
-}
-
 /// y = epilogue(norm(x) W^T), and with `then` epilogue'(epilogue(norm(x) W^T) W'^T); `norm` and
-/// `then` may be null. With `then` both are f32, and W has a multiple of 16 outputs.
+/// `then` may be null. With `then` both are in one format, f32 or bf16, and the outputs of W fill
+/// whole blocks of it.
 inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
                            const Product& first, const Product* then, MatrixView<float> y,
                            const Context& context) {
@@ -252,42 +454,49 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   const Panels& last_weight = then == nullptr ? weight : then->weight;
   const ProductPlan plan = plan_product(weight, M, threads);
   const ProductPlan last_plan = plan_product(last_weight, M, threads);
-  const Index units = plan.groups * weight.count();
-  const Index last_units = last_plan.groups * last_weight.count();
+  const Index units = plan.groups * plan.bunches;
+  const Index last_units = last_plan.groups * last_plan.bunches;
   const Index workers =
-      WorkRanges::workers_for(context.executor, std::max({units, last_units, plan.tiles}));
+      WorkRanges::workers_for(context.executor, std::max({units, last_units, plan.tiles.count()}));
 
   const Workspace::Scope scope(context.workspace);
   const LeftSide left = take_left(weight, plan, context.workspace);
-  const Destination matrix{y.data(), y.stride(0), 0};
+  const Destination matrix{reinterpret_cast<std::byte*>(y.data()),
+                           y.stride(0) * Index{sizeof(float)}, 0, LeftFormat::f32};
   LeftSide between{};
   Destination to = matrix;
   if (then != nullptr) {
     between = take_left(last_weight, last_plan, context.workspace);
-    to = {reinterpret_cast<float*>(between.tiles), 0, last_plan.tile_bytes / 4};
+    to = {between.tiles, 0, last_plan.tile_bytes, last_weight.product().left};
   }
   const MatrixView<float> sums = context.workspace.matrix<float>(
       workers, std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
+  const MatrixView<std::uint8_t> prepared = context.workspace.matrix<std::uint8_t>(
+      workers * 2, std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan)));
   const MatrixView<float> normalised =
       context.workspace.matrix<float>(workers, norm == nullptr ? 1 : x.extent(1));
 
-  WorkRanges packing(plan.tiles, workers);
+  WorkRanges packing(plan.tiles.count(), workers);
   WorkRanges multiplying(units, workers);
   WorkRanges again(last_units, workers);
   context.executor.parallel_for(workers, [&](Index worker) {
+    const TileScope tiles(weight.product());
+    const ProductScratch scratch{&sums(worker, 0),
+                                 {reinterpret_cast<std::byte*>(prepared[2 * worker].data()),
+                                  reinterpret_cast<std::byte*>(prepared[2 * worker + 1].data())}};
     for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
       pack_tile(weight, plan, x, norm, t, left, &normalised(worker, 0));
       packing.mark_done();
     }
     packing.wait_for_all();
     for (Index u = multiplying.next(worker); u >= 0; u = multiplying.next(worker)) {
-      run_unit(first, plan, u, left, to, &sums(worker, 0));
+      Unit(first, plan, u, left, to, scratch).run();
       multiplying.mark_done();
     }
     if (then == nullptr) return;
     multiplying.wait_for_all();
     for (Index u = again.next(worker); u >= 0; u = again.next(worker)) {
-      run_unit(*then, last_plan, u, between, matrix, &sums(worker, 0));
+      Unit(*then, last_plan, u, between, matrix, scratch).run();
     }
   });
 }

@@ -18,7 +18,7 @@ void softmax(std::span<T> row) {
     if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
       const auto n = static_cast<Index>(row.size());
       float sum = 0;
-      kernels->exponentials(row.data(), 1, n, 16, 1.0F, nullptr, 0, &sum);
+      kernels->exponentials(row.data(), 0, 1, n, 16, 1.0F, nullptr, 0, &sum);
       const float inverse = 1.0F / sum;
       kernels->multiply_rows(row.data(), n, 1, n, &inverse, row.data(), n);
       return;

@@ -1,8 +1,8 @@
 // What this processor can do, asked once: which kernels it runs, and how large its caches are.
 //
 // The choice is the best level the processor and the operating system support. One environment
-// variable lowers it, VITRAIL_CPU=generic|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16 or
-// generic|neon|neon_dotprod, read at the first use; code (tests, benches) lowers it for a while
+// variable lowers it, VITRAIL_CPU=generic|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16|amx
+// or generic|neon|neon_dotprod, read at the first use; code (tests, benches) lowers it for a while
 // with ScopedCpuLevel.
 #ifndef VITRAIL_RUNTIME_CPU_HPP
 #define VITRAIL_RUNTIME_CPU_HPP
@@ -18,6 +18,10 @@
 #if (defined(__x86_64__) || defined(__amd64__)) && (defined(__GNUC__) || defined(__clang__))
 #define VITRAIL_X86 1
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #else
 #define VITRAIL_X86 0
 #endif
@@ -40,12 +44,14 @@ enum class CpuLevel {
   avx512,        // AVX-512 F, BW, DQ, VL
   avx512_vnni,   // and AVX512-VNNI: int8 products
   avx512_bf16,   // and AVX512-BF16: bf16 products
+  amx,           // and AMX with BF16 and INT8: products in tile registers
   neon,          // 64-bit Arm
   neon_dotprod,  // and its dot products: int8
 };
 
-inline constexpr std::array<std::string_view, 8> cpu_level_names = {
-    "generic", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_bf16", "neon", "neon_dotprod"};
+inline constexpr std::array<std::string_view, 9> cpu_level_names = {
+    "generic",     "avx2", "avx2_vnni", "avx512",      "avx512_vnni",
+    "avx512_bf16", "amx",  "neon",      "neon_dotprod"};
 
 [[nodiscard]] constexpr std::string_view name_of(CpuLevel level) {
   return cpu_level_names[static_cast<std::size_t>(level)];
@@ -62,12 +68,26 @@ struct Cpu {
 namespace detail {
 
 #if VITRAIL_X86
-/// Which register files the operating system saves (XCR0): bits 1-2 for AVX, 5-7 for AVX-512.
+/// Which register files the operating system saves (XCR0): bits 1-2 for AVX, 5-7 for AVX-512, 17-18
+/// for AMX.
 inline unsigned saved_registers() {
   unsigned low = 0;
   unsigned high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return low;
+}
+
+/// Whether this process may use AMX's tile registers: on Linux it has to ask, once, and the answer
+/// holds for all its threads. Refused where a thread's alternate signal stack is too small for
+/// them.
+inline bool may_use_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr long request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long tile_data = 18;
+  return ::syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
 }
 
 inline void read_cache_sizes(Cpu& cpu) {
@@ -106,7 +126,11 @@ inline Cpu detect_cpu() {
   const bool avx2 = saves_ymm && bit(c1, 28) && bit(c1, 12) && bit(b7, 5);
   const bool avx512 = avx2 && saves_zmm && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31);
   const bool avx512_vnni = avx512 && bit(c7, 11);
-  cpu.supports = {true, avx2, avx2 && bit(a71, 4), avx512, avx512_vnni, avx512_vnni && bit(a71, 5)};
+  const bool avx512_bf16 = avx512_vnni && bit(a71, 5);
+  const bool saves_tiles = (saved & 0x60000U) == 0x60000U;
+  const bool amx =
+      avx512_bf16 && saves_tiles && bit(d7, 22) && bit(d7, 24) && bit(d7, 25) && may_use_tiles();
+  cpu.supports = {true, avx2, avx2 && bit(a71, 4), avx512, avx512_vnni, avx512_bf16, amx};
   read_cache_sizes(cpu);
 #elif VITRAIL_ARM64
   cpu.supports[static_cast<std::size_t>(CpuLevel::neon)] = true;

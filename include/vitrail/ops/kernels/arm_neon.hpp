@@ -105,6 +105,8 @@ VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
 VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
   vst1_u16(reinterpret_cast<std::uint16_t*>(p), vshrn_n_u32(round_upper_half(x), 16));
 }
+/// The format of another instruction set.
+VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte*, Index, Floats) {}
 VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
   const int16x4_t words = vqmovn_s32(x);
   const int8x8_t bytes = vqmovn_s16(vcombine_s16(words, words));

@@ -22,11 +22,12 @@ namespace detail {
 ///     order,
 ///     ...                                                           and a row is copied in lines
 enum class LeftFormat {
-  f32,        // 16 values a block
-  bf16_wide,  // 16 values a block, rounded to bf16 and kept as f32
-  bf16,       // 32 values a block
-  s8,         // 64 quantised values a block
-  s16,        // 32 quantised values a block, (a0 a2)(a1 a3) of every four
+  f32,         // 16 values a block
+  bf16_wide,   // 16 values a block, rounded to bf16 and kept as f32
+  bf16,        // 32 values a block
+  bf16_split,  // 32 values a block, as three lines: x = high + middle + low, exactly
+  s8,          // 64 quantised values a block
+  s16,         // 32 quantised values a block, (a0 a2)(a1 a3) of every four
 };
 
 /// Values of K in one block of the left side.
@@ -35,10 +36,16 @@ enum class LeftFormat {
     case LeftFormat::f32:
     case LeftFormat::bf16_wide: return 16;
     case LeftFormat::bf16:
+    case LeftFormat::bf16_split:
     case LeftFormat::s16: return 32;
     case LeftFormat::s8: break;
   }
   return 64;
+}
+
+/// Lines of 64 bytes that a block has for each row: all rows' first ones, then their second ones.
+[[nodiscard]] constexpr Index left_lines(LeftFormat format) {
+  return format == LeftFormat::bf16_split ? 3 : 1;
 }
 
 /// One tile: up to `tile_rows` rows of the left side against one panel of the right side.
@@ -46,6 +53,7 @@ struct TileArguments {
   const std::byte* left;        // packed rows, at a block
   const std::byte* right;       // panel rows, one vector per 16 or 8 outputs
   Index steps;                  // panel rows to take
+  Index vectors;                // of a panel row
   std::byte* sums;              // 32-bit accumulators, f32 or i32
   Index row_bytes;              // from one row of sums to the next
   Index vector_bytes;           // from one vector of sums to the next
@@ -56,26 +64,67 @@ struct TileArguments {
   Index near_stride;            // bytes from one to the next
   Index near_rows;              // so many
   Index near_rows_per_block;    //
+  // Tiles in registers of their own leave the other units idle: they call this once per block, if
+  // it is not null, with `work`.
+  void (*meanwhile)(void* work);
+  void* work;
 };
 using TileFunction = void (*)(const TileArguments&);
 
-inline constexpr Index most_tile_rows = 9;
 inline constexpr Index most_panel_vectors = 4;
-
-/// The rows a tile of `rows` computes where a tile has at most `most`: there are tiles of 1, 4, 8
-/// and 9 rows, or of 1, 4 and 6.
-[[nodiscard]] constexpr Index padded_tile_rows(Index rows, Index most) {
-  return rows <= 1 ? 1 : rows <= 4 ? 4 : rows < most ? most / 2 * 2 : most;
-}
+inline constexpr Index tile_heights = 4;
 
 /// One precision on one instruction set.
 struct ProductKernels {
   LeftFormat left;
-  Index step;          // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
-  bool narrow_panels;  // has tiles for fewer vectors than a whole panel
-  TileFunction tile[most_panel_vectors + 1][most_tile_rows + 1];  // [vectors][rows]
+  Index step;                   // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
+  bool narrow_panels;           // has tiles for fewer vectors than a whole panel
+  bool whole_blocks;            // panels are filled up with zeros to whole blocks of the left side
+  Index heights[tile_heights];  // rows that there are tiles of, ascending: 1, 4, 8, 9 or the like
+  TileFunction tile[most_panel_vectors + 1][tile_heights];  // [vectors][height]
+  /// Brings `steps` rows of a panel, `vectors` wide, into the form that the tiles read, where that
+  /// is another one: `prepared_bytes` for each block and vector. Null: tiles read panels as they
+  /// are.
+  void (*prepare)(const std::byte* right, Index steps, Index vectors, std::byte* out);
+  Index prepared_bytes;
+  Index piece_blocks;              // blocks of K after which accumulators are worth reloading
+  Index bunch_panels;              // panels that a thread takes at once, piece by piece of K
+  bool has_meanwhile;              // tiles call TileArguments::meanwhile
+  void (*begin)();                 // before a thread's first tile, or null
+  void (*end)();                   // after its last
   void (*saturate)(Index rounds);  // for measuring: multiply-adds between registers
   Index operations_per_round;      // multiplications and additions
+
+  /// Most rows of a tile.
+  [[nodiscard]] Index tile_rows() const { return heights[tile_heights - 1]; }
+  /// The rows that a tile of `rows` rows computes.
+  [[nodiscard]] Index padded_rows(Index rows) const { return heights[height(rows)]; }
+  [[nodiscard]] TileFunction tile_for(Index vectors, Index rows) const {
+    return tile[vectors][height(rows)];
+  }
+
+ private:
+  [[nodiscard]] Index height(Index rows) const {
+    Index i = 0;
+    while (heights[i] < rows) ++i;
+    return i;
+  }
+};
+
+/// A thread's time with the tiles of a product.
+class TileScope {
+ public:
+  explicit TileScope(const ProductKernels& product) : product_(product) {
+    if (product.begin != nullptr) product.begin();
+  }
+  TileScope(const TileScope&) = delete;
+  TileScope& operator=(const TileScope&) = delete;
+  ~TileScope() {
+    if (product_.end != nullptr) product_.end();
+  }
+
+ private:
+  const ProductKernels& product_;
 };
 
 /// How one row of activations was quantised: x = (q - zero) * scale with q from -128 to 127.
@@ -96,6 +145,16 @@ struct Finish {
   const Quantised* rows;      // int8, rows of the tile
 };
 
+/// Where finished rows go: the rows of a matrix, in blocks of 64 bytes side by side, or a tile, as
+/// the left side of the next product.
+struct Target {
+  std::byte* data;    // of the first row
+  Index row_bytes;    // from one row to the next
+  Index block_bytes;  // from one block of 64 bytes of a row to the next
+  Index column;       // of the row, where the first value goes
+  LeftFormat format;  // f32, bf16 or bf16_split
+};
+
 struct NormArguments {
   const float* gamma;
   const float* beta;  // or null
@@ -105,23 +164,24 @@ struct NormArguments {
 
 struct Kernels {
   CpuLevel level;
-  Index vector;         // floats in one
-  Index tile_rows;      // most rows of a tile
-  Index panel_vectors;  // most vectors of a panel
-  ProductKernels f32, bf16, int8;
-  /// Tile of sums (rows, columns; int8: of integers) to y[r * y_stride + c / 16 * y_block + c %
-  /// 16]; y_block = 16 is a plain row.
+  Index vector;                    // floats in one
+  Index panel_vectors;             // most vectors of a panel
+  ProductKernels f32, bf16, int8;  // of weights
+  // Of attention, for models in f32, and for those in bf16 and int8. Panels are f32 before they
+  // are prepared.
+  ProductKernels attention, attention_bf16;
+  /// Tile of sums (rows, columns; int8: of integers) to where it belongs.
   void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
-                 Index columns, const Finish& finish, float* y, Index y_stride, Index y_block);
+                 Index columns, const Finish& finish, const Target& to);
   /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
                     Quantised* quantised);
   /// y[i / 16 * block + i % 16] = normalised x[i]; block = 16 is a plain row.
   void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
-  /// Rows x[r][i] at x[r * 16 + i / 16 * block + i % 16]: exp(scale * x + bias - largest) of each
-  /// row in place, and what they sum to. scale > 0; `bias` may be null.
-  void (*exponentials)(float* x, Index rows, Index n, Index block, float scale, const float* bias,
-                       Index bias_stride, float* totals);
+  /// Rows x[r][i] at x[r * stride + i / 16 * block + i % 16]: exp(scale * x + bias - largest) of
+  /// each row in place, and what they sum to. scale > 0; `bias` may be null.
+  void (*exponentials)(float* x, Index stride, Index rows, Index n, Index block, float scale,
+                       const float* bias, Index bias_stride, float* totals);
   /// y[r][i] = x[r][i] * factors[r]; in place when both are the same.
   void (*multiply_rows)(const float* x, Index stride, Index rows, Index n, const float* factors,
                         float* y, Index y_stride);

@@ -3,6 +3,7 @@
 #define VITRAIL_OPS_KERNELS_SELECT_HPP
 
 #include <vitrail/ops/kernels/arm_neon.hpp>
+#include <vitrail/ops/kernels/x86_amx.hpp>
 #include <vitrail/ops/kernels/x86_avx2.hpp>
 #include <vitrail/ops/kernels/x86_avx512.hpp>
 
@@ -13,10 +14,10 @@ namespace detail {
 /// Null for the generic level, which has no kernels: the plain definitions serve.
 [[nodiscard]] inline const Kernels* kernels_for(CpuLevel level) {
 #if VITRAIL_X86
-  static const std::array<Kernels, 5> tables = {
-      avx2::table(CpuLevel::avx2), avx2::table(CpuLevel::avx2_vnni),
-      avx512::table(CpuLevel::avx512), avx512::table(CpuLevel::avx512_vnni),
-      avx512::table(CpuLevel::avx512_bf16)};
+  static const std::array<Kernels, 6> tables = {
+      avx2::table(CpuLevel::avx2),          avx2::table(CpuLevel::avx2_vnni),
+      avx512::table(CpuLevel::avx512),      avx512::table(CpuLevel::avx512_vnni),
+      avx512::table(CpuLevel::avx512_bf16), amx::table()};
   if (level != CpuLevel::generic) return &tables[static_cast<std::size_t>(level) - 1];
 #elif VITRAIL_ARM64
   static const std::array<Kernels, 2> tables = {neon::table(CpuLevel::neon),

@@ -123,6 +123,8 @@ VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
       reinterpret_cast<__m128i*>(p),
       _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1)));
 }
+/// The format of another instruction set.
+VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte*, Index, Floats) {}
 VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
   const __m128i words = to_words(x);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));

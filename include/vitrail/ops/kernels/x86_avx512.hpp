@@ -103,6 +103,16 @@ VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
 }
+/// x as the sum of three numbers of 8 bits each, cut off rather than rounded, `line` bytes apart.
+VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte* p, Index line, Floats x) {
+  const Ints upper = broadcast_int(static_cast<int>(0xffff0000U));
+  for (int part = 0; part < 3; ++part, p += line) {
+    const Ints bits = _mm512_castps_si512(x);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+    x = _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(bits, upper)));
+  }
+}
 VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
 }

@@ -55,6 +55,13 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K,
           store_bf16(out + i * 2, load_first(x + i, left - i));
         }
         break;
+      case LeftFormat::bf16_split: {
+        const Index line = block_bytes / 3;
+        for (Index i = 0; i < 32; i += width) {
+          store_bf16_split(out + i * 2, line, load_first(x + i, left - i));
+        }
+        break;
+      }
       case LeftFormat::s8:
         for (Index i = 0; i < 64; i += width) {
           const Ints q = quantise_first(x + i, left - i, inverse, zero);

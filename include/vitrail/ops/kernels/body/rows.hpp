@@ -6,6 +6,13 @@
 /// The place of element i in a row stored in blocks of 16.
 VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * block + (i & 15); }
 
+/// The place of element i of a finished row, in bytes from the row's first.
+VITRAIL_KERNEL_INLINE Index in_target(const Target& to, Index i) {
+  const Index c = to.column + i;
+  return to.format == LeftFormat::f32 ? (c >> 4) * to.block_bytes + (c & 15) * 4
+                                      : (c >> 5) * to.block_bytes + (c & 31) * 2;
+}
+
 /// Column by column of vectors, so that what belongs to a column is loaded once per tile.
 ///
 /// int8 sums first become what they stand for. The weights were multiplied as w + weight_offset
@@ -16,8 +23,8 @@ VITRAIL_KERNEL_INLINE Index in_blocks(Index i, Index block) { return (i >> 4) * 
 /// vector.
 template <Activation... Fixed>
 VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, Index sums_stride,
-                                     Index rows, Index columns, const Finish& finish, float* y,
-                                     Index y_stride, Index y_block) {
+                                     Index rows, Index columns, const Finish& finish,
+                                     const Target& target) {
   const Finish f = finish;  // a copy: no store through y can change it
   Activation kind = activation;
   ((kind = Fixed), ...);
@@ -32,7 +39,7 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
     const Floats column_sum = integers ? load_first(f.column_sum + i, left) : none;
     const float* from = sums + i;
     const float* residual = f.residual == nullptr ? nullptr : f.residual + i;
-    float* to = y + in_blocks(i, y_block);
+    std::byte* to = target.data + in_target(target, i);
     for (Index r = 0; r < rows; ++r) {
       Floats value;
       if (integers) {
@@ -49,20 +56,26 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
         value = add(value, load_first(residual, left));
         residual += f.residual_stride;
       }
-      store_first(to, value, left);
+      if (target.format == LeftFormat::f32) {
+        store_first(reinterpret_cast<float*>(to), value, left);
+      } else if (target.format == LeftFormat::bf16) {
+        store_bf16(to, value);
+      } else {
+        store_bf16_split(to, target.block_bytes / 3, value);
+      }
       from += sums_stride;
-      to += y_stride;
+      to += target.row_bytes;
     }
   }
 }
 
 VITRAIL_KERNEL static void finish_tile(Activation activation, const float* sums, Index sums_stride,
-                                       Index rows, Index columns, const Finish& f, float* y,
-                                       Index y_stride, Index y_block) {
+                                       Index rows, Index columns, const Finish& f,
+                                       const Target& target) {
   const auto as = activation == Activation::none       ? finish_as<Activation::none>
                   : activation == Activation::gelu_erf ? finish_as<Activation::gelu_erf>
                                                        : finish_as<>;
-  as(activation, sums, sums_stride, rows, columns, f, y, y_stride, y_block);
+  as(activation, sums, sums_stride, rows, columns, f, target);
 }
 
 /// The end of a product of one row that has its gate for a scale.
@@ -70,7 +83,8 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
                                         Index n, float* y) {
   Finish finish{};
   finish.scale = gate;
-  finish_tile(activation, x, n, 1, n, finish, y, n, 16);
+  const Target row{reinterpret_cast<std::byte*>(y), 0, 64, 0, LeftFormat::f32};
+  finish_tile(activation, x, n, 1, n, finish, row);
 }
 
 VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArguments& norm, float* y,
@@ -101,8 +115,8 @@ VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArgument
 /// In powers of two: e^(scale x - most) = 2^(x log2(e) scale - most log2(e)). Whole blocks of 16
 /// first, then what is left of one. Rows go together so that one computes while another waits.
 template <Index Rows>
-VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float scale,
-                                           float* totals) {
+VITRAIL_KERNEL static void exponentials_of(float* x, Index stride, Index n, Index block,
+                                           float scale, float* totals) {
   constexpr auto row_count = static_cast<std::size_t>(Rows);
   const Index left = n % 16;
   float* const rest = x + n / 16 * block;
@@ -112,14 +126,14 @@ VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float
   for (const float* from = x; from != rest; from += block) {
     for (Index i = 0; i < 16; i += width) {
       VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-        most[r] = larger(most[r], load(from + r * 16 + i));
+        most[r] = larger(most[r], load(from + r * stride + i));
       }
     }
   }
   for (Index i = 0; i < left; i += width) {
     VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-      most[r] =
-          larger(most[r], select_first(load_first(rest + r * 16 + i, left - i), lowest, left - i));
+      most[r] = larger(most[r],
+                       select_first(load_first(rest + r * stride + i, left - i), lowest, left - i));
     }
   }
   const float per_power = scale * 1.44269504F;
@@ -133,7 +147,7 @@ VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float
   for (float* to = x; to != rest; to += block) {
     for (Index i = 0; i < 16; i += width) {
       VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-        float* const at = to + r * 16 + i;
+        float* const at = to + r * stride + i;
         const Floats value = power_of_two(multiply_add(load(at), factor, below[r]));
         store(at, value);
         total[r] = add(total[r], value);
@@ -142,7 +156,7 @@ VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float
   }
   for (Index i = 0; i < left; i += width) {
     VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
-      float* const at = rest + r * 16 + i;
+      float* const at = rest + r * stride + i;
       const Floats value = power_of_two(multiply_add(load_first(at, left - i), factor, below[r]));
       store_first(at, value, left - i);
       total[r] = add(total[r], keep_first(value, left - i));
@@ -151,14 +165,15 @@ VITRAIL_KERNEL static void exponentials_of(float* x, Index n, Index block, float
   VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) totals[r] = sum_of(total[r]);
 }
 
-VITRAIL_KERNEL static void exponentials(float* x, Index rows, Index n, Index block, float scale,
-                                        const float* bias, Index bias_stride, float* totals) {
+VITRAIL_KERNEL static void exponentials(float* x, Index stride, Index rows, Index n, Index block,
+                                        float scale, const float* bias, Index bias_stride,
+                                        float* totals) {
   // With a bias scale x + bias is stored first.
   if (bias != nullptr) {
     const Floats factor = broadcast(scale);
     for (Index r = 0; r < rows; ++r) {
       for (Index i = 0; i < n; i += width) {
-        float* const at = x + r * 16 + in_blocks(i, block);
+        float* const at = x + r * stride + in_blocks(i, block);
         const Floats add = load_first(bias + r * bias_stride + i, n - i);
         store_first(at, multiply_add(load_first(at, n - i), factor, add), n - i);
       }
@@ -166,8 +181,9 @@ VITRAIL_KERNEL static void exponentials(float* x, Index rows, Index n, Index blo
     scale = 1.0F;
   }
   Index r = 0;
-  for (; r + 3 <= rows; r += 3) exponentials_of<3>(x + r * 16, n, block, scale, totals + r);
-  for (; r < rows; ++r) exponentials_of<1>(x + r * 16, n, block, scale, totals + r);
+  for (; r + 3 <= rows; r += 3)
+    exponentials_of<3>(x + r * stride, stride, n, block, scale, totals + r);
+  for (; r < rows; ++r) exponentials_of<1>(x + r * stride, stride, n, block, scale, totals + r);
 }
 
 VITRAIL_KERNEL static void multiply_rows(const float* x, Index stride, Index rows, Index n,
