@@ -34,11 +34,11 @@ struct PanelSplit {
   Index wider = 0;  // the first so many have one more
 
   PanelSplit() = default;
-  PanelSplit(const Kernels& kernels, Index columns) : vector(kernels.vector) {
+  PanelSplit(const Kernels& kernels, Index most, Index columns) : vector(kernels.vector) {
     const Index vectors = (columns + vector - 1) / vector;
     total = vectors * vector;
-    count = (vectors + kernels.panel_vectors - 1) / kernels.panel_vectors;
-    base = vector < 16 ? kernels.panel_vectors : vectors / std::max(count, Index{1});
+    count = (vectors + most - 1) / most;
+    base = vector < 16 ? most : vectors / std::max(count, Index{1});
     wider = vector < 16 ? 0 : vectors - base * count;
   }
   [[nodiscard]] Index begin(Index panel) const {
@@ -58,8 +58,8 @@ class TiledAttention {
     Tq_ = in.queries();
     Tk_ = in.keys();
     tiles_ = RowTiles(product_, Tq_);
-    key_panels_ = PanelSplit(kernels, Tk_);
-    value_panels_ = PanelSplit(kernels, hd_);
+    key_panels_ = PanelSplit(kernels, product_.panel_vectors, Tk_);
+    value_panels_ = PanelSplit(kernels, product_.panel_vectors, hd_);
   }
 
   void run(const Context& context) {
@@ -81,7 +81,7 @@ class TiledAttention {
     const auto queries = bytes(rows * row_bytes(hd_));
     const MatrixView<float> scores = floats(rows * to_block(Tk_));
     const auto weights = bytes(in_place() ? 0 : rows * row_bytes(Tk_));
-    const MatrixView<float> sums = floats(rows * kernels_.vector * kernels_.panel_vectors);
+    const MatrixView<float> sums = floats(rows * kernels_.vector * product_.panel_vectors);
     WorkRanges ranges(units, workers);
     context.executor.parallel_for(workers, [&](Index worker) {
       const TileScope tiles(product_);
@@ -114,7 +114,7 @@ class TiledAttention {
   }
   /// Bytes of a prepared panel of n rows.
   [[nodiscard]] Index prepared_bytes(Index n) const {
-    return blocks(n) * kernels_.panel_vectors * product_.prepared_bytes;
+    return blocks(n) * product_.panel_vectors * product_.prepared_bytes;
   }
   /// Whether scores are made where and as the next product reads weights.
   [[nodiscard]] bool in_place() const { return product_.left == LeftFormat::f32; }

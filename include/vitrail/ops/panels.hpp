@@ -43,13 +43,13 @@ class Panels {
   [[nodiscard]] Index outputs() const { return outputs_; }  // N
   [[nodiscard]] Index inputs() const { return inputs_; }    // K
   [[nodiscard]] Index steps() const { return steps_; }      // rows of a panel
-  [[nodiscard]] Index width() const { return kernels_->vector * kernels_->panel_vectors; }
+  [[nodiscard]] Index width() const { return kernels_->vector * product().panel_vectors; }
   [[nodiscard]] Index count() const { return (outputs_ + width() - 1) / width(); }
   /// Vectors in one row of a panel.
   [[nodiscard]] Index vectors(Index panel) const {
-    if (!product().narrow_panels) return kernels_->panel_vectors;
+    if (!product().narrow_panels) return product().panel_vectors;
     const Index left = outputs_ - panel * width();
-    return std::min(kernels_->panel_vectors, (left + kernels_->vector - 1) / kernels_->vector);
+    return std::min(product().panel_vectors, (left + kernels_->vector - 1) / kernels_->vector);
   }
   [[nodiscard]] const std::byte* panel(Index panel) const {
     return memory_.data() + first_byte(panel);

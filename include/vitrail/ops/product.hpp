@@ -50,9 +50,15 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   plan.pieces = (plan.blocks + product.piece_blocks - 1) / product.piece_blocks;
   // The accumulators of a unit fit into a part of the second cache. The rows themselves need not:
   // they pass by once per panel, in order, while a larger group would read its panel less often.
-  const Index in_cache = plan.pieces == 1
-                             ? plan.tiles.count()
-                             : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
+  // Unless they are used up faster than they come: then a piece of them fits, beside the sums.
+  Index in_cache = plan.pieces == 1
+                       ? plan.tiles.count()
+                       : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
+  if (product.rows_in_cache) {
+    const Index sums = plan.pieces == 1 ? 0 : product.bunch_panels * weight.width() * rows * 4;
+    const Index tile_bytes = (plan.tile_bytes + plan.pieces - 1) / plan.pieces + sums;
+    in_cache = std::max(Index{1}, cpu().level2_bytes / 2 / tile_bytes);
+  }
   Index fewest = (plan.tiles.count() + in_cache - 1) / in_cache;
   // Where there are more activations than weights each worker keeps to its own rows: weights that
   // both read come from the third cache, rows that another wrote from the other's caches.
@@ -426,7 +432,7 @@ inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
 
 /// Bytes that one worker keeps of a prepared slab.
 inline Index prepared_count(const Panels& weight, const ProductPlan& plan) {
-  return weight.product().prepared_bytes * weight.kernels().panel_vectors *
+  return weight.product().prepared_bytes * weight.product().panel_vectors *
          ((plan.blocks + plan.pieces - 1) / plan.pieces);
 }
 

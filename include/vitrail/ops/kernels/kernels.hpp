@@ -78,6 +78,7 @@ inline constexpr Index tile_heights = 4;
 struct ProductKernels {
   LeftFormat left;
   Index step;                   // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
+  Index panel_vectors;          // most vectors of a panel
   bool narrow_panels;           // has tiles for fewer vectors than a whole panel
   bool whole_blocks;            // panels are filled up with zeros to whole blocks of the left side
   Index heights[tile_heights];  // rows that there are tiles of, ascending: 1, 4, 8, 9 or the like
@@ -89,6 +90,7 @@ struct ProductKernels {
   Index prepared_bytes;
   Index piece_blocks;              // blocks of K after which accumulators are worth reloading
   Index bunch_panels;              // panels that a thread takes at once, piece by piece of K
+  bool rows_in_cache;              // tiles use rows up faster than the third cache gives them
   bool has_meanwhile;              // tiles call TileArguments::meanwhile
   void (*begin)();                 // before a thread's first tile, or null
   void (*end)();                   // after its last
@@ -165,7 +167,6 @@ struct NormArguments {
 struct Kernels {
   CpuLevel level;
   Index vector;                    // floats in one
-  Index panel_vectors;             // most vectors of a panel
   ProductKernels f32, bf16, int8;  // of weights
   // Of attention, for models in f32, and for those in bf16 and int8. Panels are f32 before they
   // are prepared.

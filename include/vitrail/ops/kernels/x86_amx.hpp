@@ -35,7 +35,6 @@ VITRAIL_BEGIN_NAMESPACE
 namespace detail::amx {
 
 inline constexpr Index width = 16;
-inline constexpr Index panel_vectors = avx512::panel_vectors;
 inline constexpr Index tile_bytes = 1024;
 
 /// All eight registers: 16 rows of 64 bytes.
@@ -79,28 +78,29 @@ struct Int8 {
   }
 };
 
-/// Sums of the panel's vectors V, V + 1, ... before the first product, and after the last.
-template <int Groups, int V = 0>
+/// The sums of rows times the panel's vectors V, V + 1, ... before the first product, and after the
+/// last. Those of the second group of 16 rows come after the `Width` of the first.
+template <int Groups, int Width, int V = 0>
 VITRAIL_KERNEL_INLINE void begin_sums(const TileArguments& t) {
   std::byte* const sums = t.sums + V * t.vector_bytes;
   if (t.first) {
     clear<V>();
-    if constexpr (Groups > 1) clear<V + 3>();
+    if constexpr (Groups > 1) clear<V + Width>();
   } else {
     load<V>(sums, t.row_bytes);
-    if constexpr (Groups > 1) load<V + 3>(sums + 16 * t.row_bytes, t.row_bytes);
+    if constexpr (Groups > 1) load<V + Width>(sums + 16 * t.row_bytes, t.row_bytes);
   }
-  if constexpr (V + 1 < panel_vectors) {
-    if (V + 1 < t.vectors) begin_sums<Groups, V + 1>(t);
+  if constexpr (V + 1 < Width) {
+    if (V + 1 < t.vectors) begin_sums<Groups, Width, V + 1>(t);
   }
 }
-template <int Groups, int V = 0>
+template <int Groups, int Width, int V = 0>
 VITRAIL_KERNEL_INLINE void end_sums(const TileArguments& t) {
   std::byte* const sums = t.sums + V * t.vector_bytes;
   store<V>(sums, t.row_bytes);
-  if constexpr (Groups > 1) store<V + 3>(sums + 16 * t.row_bytes, t.row_bytes);
-  if constexpr (V + 1 < panel_vectors) {
-    if (V + 1 < t.vectors) end_sums<Groups, V + 1>(t);
+  if constexpr (Groups > 1) store<V + Width>(sums + 16 * t.row_bytes, t.row_bytes);
+  if constexpr (V + 1 < Width) {
+    if (V + 1 < t.vectors) end_sums<Groups, Width, V + 1>(t);
   }
 }
 
@@ -138,10 +138,11 @@ VITRAIL_KERNEL_INLINE void add_block(const std::byte* left, const std::byte* rig
   }
 }
 
+/// 16 or 32 rows times up to three vectors.
 template <class Op, int Groups>
 VITRAIL_KERNEL static void tile(const TileArguments& t) {
   const Index row = t.vectors * 64;
-  begin_sums<Groups>(t);
+  begin_sums<Groups, 3>(t);
   Beside beside = Beside::of(t);
   const std::byte* left = t.left;
   const std::byte* right = t.right;
@@ -153,47 +154,65 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
     left += Groups * tile_bytes;
     right += 16 * row;
   }
-  end_sums<Groups>(t);
+  end_sums<Groups, 3>(t);
 }
 
-/// The same with both sides as high, middle and low: high meets all three, middle two, low one.
-template <int Groups, int V>
-VITRAIL_KERNEL_INLINE void add_split_block(const std::byte* left, const std::byte* right) {
-  constexpr Index line = Groups * tile_bytes;
-  for (Index part = 0; part < 3; ++part, right += tile_bytes) {
-    load<6>(right, 64);
-    for (Index other = 0; other < 3 - part; ++other) {
-      load<7>(left + other * line, 64);
-      Bf16::dot<V, 7, 6>();
-      if constexpr (Groups > 1) {
-        load<7>(left + other * line + tile_bytes, 64);
-        Bf16::dot<V + 3, 7, 6>();
-      }
-    }
+// Products of high, middle and low parts: rows in tmm4 and 5, the panel in 6 and 7.
+template <int Groups>
+VITRAIL_KERNEL_INLINE void load_rows(const std::byte* left) {
+  load<4>(left, 64);
+  if constexpr (Groups > 1) load<5>(left + tile_bytes, 64);
+}
+VITRAIL_KERNEL_INLINE void load_panel(const std::byte* right, bool both) {
+  load<6>(right, 64);
+  if (both) load<7>(right + tile_bytes, 64);
+}
+template <int Groups>
+VITRAIL_KERNEL_INLINE void multiply(bool both) {
+  Bf16::dot<0, 4, 6>();
+  if (both) Bf16::dot<1, 4, 7>();
+  if constexpr (Groups > 1) {
+    Bf16::dot<2, 5, 6>();
+    if (both) Bf16::dot<3, 5, 7>();
   }
 }
 
+/// 16 or 32 rows times one or two vectors, both sides as high, middle and low. From one product to
+/// the next one side changes only; the smallest come first.
 template <int Groups>
 VITRAIL_KERNEL static void split_tile(const TileArguments& t) {
-  begin_sums<Groups>(t);
+  constexpr Index line = Groups * tile_bytes;
+  const Index part = t.vectors * tile_bytes;
+  const bool both = t.vectors > 1;
+  begin_sums<Groups, 2>(t);
   Beside beside = Beside::of(t);
   const std::byte* left = t.left;
   const std::byte* right = t.right;
   for (Index steps = t.steps; steps > 0; steps -= 32) {
     beside.step(t);
-    add_split_block<Groups, 0>(left, right);
-    if (t.vectors > 1) add_split_block<Groups, 1>(left, right + 3 * tile_bytes);
-    if (t.vectors > 2) add_split_block<Groups, 2>(left, right + 6 * tile_bytes);
-    left += 3 * Groups * tile_bytes;
-    right += 3 * t.vectors * tile_bytes;
+    load_rows<Groups>(left + 2 * line);  // low
+    load_panel(right, both);             // high
+    multiply<Groups>(both);
+    load_rows<Groups>(left + line);  // middle, high
+    multiply<Groups>(both);
+    load_panel(right + part, both);  // middle, middle
+    multiply<Groups>(both);
+    load_rows<Groups>(left);  // high, middle
+    multiply<Groups>(both);
+    load_panel(right + 2 * part, both);  // high, low
+    multiply<Groups>(both);
+    load_panel(right, both);  // high, high
+    multiply<Groups>(both);
+    left += 3 * line;
+    right += 3 * part;
   }
-  end_sums<Groups>(t);
+  end_sums<Groups, 2>(t);
 }
 
 /// Two rows of 16 f32 as three rows of 16 pairs.
-VITRAIL_KERNEL_INLINE void split_pairs(__m512 even, __m512 odd, std::byte* out) {
+VITRAIL_KERNEL_INLINE void split_pairs(__m512 even, __m512 odd, std::byte* out, Index part_bytes) {
   const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
-  for (int part = 0; part < 3; ++part, out += tile_bytes) {
+  for (int part = 0; part < 3; ++part, out += part_bytes) {
     const __m512i low_bits = _mm512_castps_si512(even);
     const __m512i high_bits = _mm512_castps_si512(odd);
     const __m512i high = _mm512_and_si512(high_bits, upper);
@@ -203,18 +222,20 @@ VITRAIL_KERNEL_INLINE void split_pairs(__m512 even, __m512 odd, std::byte* out) 
   }
 }
 
-/// Panel rows of f32 to tiles: block by block, vector by vector, high, middle, low. What is missing
-/// of a block is zero.
+/// Panel rows of f32 to tiles: block by block high, middle, low, each vector by vector. What is
+/// missing of a block is zero.
 VITRAIL_KERNEL static void split_panel(const std::byte* right, Index steps, Index vectors,
                                        std::byte* out) {
   const Index row = vectors * width;
+  const Index part = vectors * tile_bytes;
   const auto* from = reinterpret_cast<const float*>(right);
-  for (Index step = 0; step < steps; step += 32, from += 32 * row) {
-    for (Index v = 0; v < vectors; ++v, out += 3 * tile_bytes) {
+  for (Index step = 0; step < steps; step += 32, from += 32 * row, out += 3 * part) {
+    for (Index v = 0; v < vectors; ++v) {
       for (Index k = 0; k < 32; k += 2) {
         const float* const at = from + k * row + v * width;
         split_pairs(avx512::load_first(at, step + k < steps ? 16 : 0),
-                    avx512::load_first(at + row, step + k + 1 < steps ? 16 : 0), out + k * 32);
+                    avx512::load_first(at + row, step + k + 1 < steps ? 16 : 0),
+                    out + v * tile_bytes + k * 32, part);
       }
     }
   }
@@ -243,8 +264,8 @@ VITRAIL_KERNEL static void saturate(Index rounds) {
   begin();
   TileArguments fresh{};
   fresh.first = true;
-  fresh.vectors = panel_vectors;
-  begin_sums<2>(fresh);
+  fresh.vectors = 3;
+  begin_sums<2, 3>(fresh);
   load<6>(nothing, 64);
   load<7>(nothing, 64);
   for (Index round = 0; round < rounds; ++round) {
@@ -259,25 +280,31 @@ VITRAIL_KERNEL static void saturate(Index rounds) {
 }
 
 /// What all tiles have in common.
-inline void use_tiles(ProductKernels& product) {
+inline void use_tiles(ProductKernels& product, TileFunction one_group, TileFunction two_groups) {
   const Index heights[] = {16, 32, 32, 32};
-  for (int i = 0; i < tile_heights; ++i) product.heights[i] = heights[i];
+  for (int i = 0; i < tile_heights; ++i) {
+    product.heights[i] = heights[i];
+    for (TileFunction(&of_vectors)[tile_heights] : product.tile) {
+      of_vectors[i] = i == 0 ? one_group : two_groups;
+    }
+  }
+  product.rows_in_cache = true;
   product.has_meanwhile = true;
   product.begin = begin;
   product.end = end;
 }
 
+/// Panels of three vectors, which tiles read as they are.
 template <class Op>
 ProductKernels product(LeftFormat left, Index step, Index piece_blocks, Index bunch_panels) {
   ProductKernels product{};
   product.left = left;
   product.step = step;
   product.whole_blocks = true;
+  product.panel_vectors = 3;
   product.piece_blocks = piece_blocks;
   product.bunch_panels = bunch_panels;
-  use_tiles(product);
-  product.tile[panel_vectors][0] = tile<Op, 1>;
-  for (int i = 1; i < tile_heights; ++i) product.tile[panel_vectors][i] = tile<Op, 2>;
+  use_tiles(product, tile<Op, 1>, tile<Op, 2>);
   product.saturate = saturate<Op>;
   product.operations_per_round = 6 * 16 * 16 * 16 * step * 2;
   return product;
@@ -287,25 +314,17 @@ inline Kernels table() {
   Kernels k = avx512::table(CpuLevel::avx512_bf16);
   k.level = CpuLevel::amx;
   k.f32.left = LeftFormat::bf16_split;
-  use_tiles(k.f32);
-  for (Index vectors = 1; vectors <= panel_vectors; ++vectors) {
-    k.f32.tile[vectors][0] = split_tile<1>;
-    for (int i = 1; i < tile_heights; ++i) k.f32.tile[vectors][i] = split_tile<2>;
-  }
+  k.f32.panel_vectors = 2;
   k.f32.piece_blocks = 12;
-  k.f32.bunch_panels = 8;
+  k.f32.bunch_panels = 12;
+  use_tiles(k.f32, split_tile<1>, split_tile<2>);
   k.f32.prepare = split_panel;
   k.f32.prepared_bytes = 3 * tile_bytes;
   k.bf16 = product<Bf16>(LeftFormat::bf16, 2, 24, 8);
+  k.int8 = product<Int8>(LeftFormat::s8, 4, 8, 4);
   k.attention_bf16 = k.bf16;
-  for (Index vectors = 1; vectors < panel_vectors; ++vectors) {
-    for (int i = 0; i < tile_heights; ++i) {
-      k.attention_bf16.tile[vectors][i] = k.bf16.tile[panel_vectors][i];
-    }
-  }
   k.attention_bf16.prepare = round_panel;
   k.attention_bf16.prepared_bytes = tile_bytes;
-  k.int8 = product<Int8>(LeftFormat::s8, 4, 8, 4);
   return k;
 }
 

@@ -16,6 +16,7 @@ ProductKernels product(LeftFormat left, Index step) {
   ProductKernels product{};
   product.left = left;
   product.step = step;
+  product.panel_vectors = panel_vectors;
   const Index heights[] = {1, 4, tile_rows / 2 * 2, tile_rows};
   for (int i = 0; i < tile_heights; ++i) product.heights[i] = heights[i];
   product.piece_blocks = 48;  // 768 steps of f32
@@ -30,7 +31,6 @@ inline Kernels common_table(CpuLevel level) {
   Kernels k{};
   k.level = level;
   k.vector = width;
-  k.panel_vectors = panel_vectors;
   k.f32 = product<F32>(LeftFormat::f32, 1);
   k.f32.narrow_panels = true;
   fill_tiles<F32, 1>(k.f32);
