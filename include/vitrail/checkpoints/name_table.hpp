@@ -64,7 +64,7 @@ class NameTable {
   }
   /// Adds a tensor whose name no pattern gives; it goes before the rules.
   VITRAIL_NOINLINE void add(std::string ours, TensorSource source) {
-    single_.insert_or_assign(std::move(ours), sources_.size());
+    single_.emplace(std::move(ours), sources_.size()).first->second = sources_.size();
     sources_.push_back(std::move(source));
   }
 

@@ -111,18 +111,20 @@ class NamedTensors {
     if (view.bytes.size() > limits.max_tensor_bytes)
       fail(where, "is ", view.bytes.size(), " bytes, the limit is ", limits.max_tensor_bytes);
     check_room(limits);
-    if (unreadable_.contains(name) || !table_.emplace(std::move(name), view).second)
+    if (unreadable_.contains(std::string_view(name)) ||
+        !table_.emplace(std::move(name), view).second)
       fail(where, "is there twice");
   }
   /// Adds a tensor that is well formed but of a type we do not read.
   void add_unreadable(std::string name, std::string reason, const Limits& limits) {
     check_room(limits);
     const std::string where = join(path_, ": ", detail::in_quotes(name));
-    if (table_.contains(name) || !unreadable_.emplace(std::move(name), std::move(reason)).second)
+    if (table_.contains(std::string_view(name)) ||
+        !unreadable_.emplace(std::move(name), std::move(reason)).second)
       fail(where, "is there twice");
   }
   void set_metadata(std::string key, std::string value) {
-    metadata_.insert_or_assign(std::move(key), std::move(value));
+    metadata_.emplace(std::move(key), std::string()).first->second = std::move(value);
   }
   /// Keeps a file mapped.
   void keep(std::shared_ptr<const MappedFile> file) { files_.push_back(std::move(file)); }

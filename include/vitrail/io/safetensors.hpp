@@ -13,7 +13,6 @@
 #define VITRAIL_IO_SAFETENSORS_HPP
 
 #include <cstdlib>
-#include <set>
 #include <vitrail/io/json.hpp>
 #include <vitrail/io/little_endian.hpp>
 #include <vitrail/io/named_tensors.hpp>
@@ -215,13 +214,16 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   std::vector<const NamedTensor*> order;
   order.reserve(tensors.size());
   for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    const std::size_t a_size = size_of(a->view.dtype);
-    const std::size_t b_size = size_of(b->view.dtype);
-    return a_size != b_size ? a_size > b_size : a->name < b->name;
-  });
+  const auto by_size_and_name = [](const void* left, const void* right) {
+    const NamedTensor& a = **static_cast<const NamedTensor* const*>(left);
+    const NamedTensor& b = **static_cast<const NamedTensor* const*>(right);
+    const std::size_t a_size = size_of(a.view.dtype);
+    const std::size_t b_size = size_of(b.view.dtype);
+    return a_size != b_size ? (a_size > b_size ? -1 : 1) : a.name.compare(b.name);
+  };
+  if (!order.empty()) std::qsort(order.data(), order.size(), sizeof order[0], by_size_and_name);
 
-  std::set<std::string_view, NameLess> seen;
+  NamedTensors::Strings seen;
   const auto json_string = [&](const std::string& text) {
     std::string quoted = detail::json_string(text);
     try {
@@ -233,7 +235,8 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   };
   std::string header = "{";
   const auto begin_entry = [&](std::string_view name) {
-    if (!seen.insert(name).second) fail(path, detail::in_quotes(name), " is there twice");
+    if (!seen.emplace(std::string(name), std::string()).second)
+      fail(path, detail::in_quotes(name), " is there twice");
     if (header.size() > 1) header += ",";
     header += join(json_string(std::string(name)), ":{");
   };

@@ -49,7 +49,7 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
         shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
       fail(index_path, "tensor ", detail::in_quotes(name), " is in ", detail::in_quotes(shard),
            ", expected the plain name of a file beside the index");
-    shards.emplace(shard, detail::path_in(folder, shard));
+    shards.emplace(std::string(shard), detail::path_in(folder, shard));
     if (shards.size() > 10000) fail(index_path, "more than 10000 shards");
   }
   for (const auto& [shard, path_of_shard] : shards) {
@@ -59,7 +59,7 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
   shard_count_ = shards.size();
 
   for (const auto& [name, shard] : weight_map->members())
-    if (!contains(name) && !unreadable().contains(name))
+    if (!contains(name) && !unreadable().contains(std::string_view(name)))
       fail(index_path, "tensor ", detail::in_quotes(name), " is not in ",
            detail::in_quotes(shard.text()), ", where the index says it is");
   if (const Json* const metadata = json_find(index, "metadata"); metadata && metadata->is_object())
