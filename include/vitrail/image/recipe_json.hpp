@@ -61,8 +61,8 @@ class RecipeJson {
   }
 
   /// Three numbers, or one for all.
-  [[nodiscard]] std::array<float, 3> channels(std::string_view key,
-                                              std::array<float, 3> missing) const {
+  [[nodiscard]] VITRAIL_NOINLINE std::array<float, 3> channels(std::string_view key,
+                                                               std::array<float, 3> missing) const {
     std::array<float, 3> result{};
     for (std::size_t c = 0; c < 3; ++c) result[c] = static_cast<float>(channel(key, c, missing));
     return result;

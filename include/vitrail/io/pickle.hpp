@@ -102,7 +102,7 @@ class Pickle {
     if (++counted_ > limits_.max_pickle_values)
       bad(join("more than ", limits_.max_pickle_values, " objects"));
   }
-  PickleValue& push(Kind kind) {
+  VITRAIL_NOINLINE PickleValue& push(Kind kind) {
     count();
     values_.emplace_back().kind = kind;
     put(&values_.back(), stack_);
@@ -110,7 +110,7 @@ class Pickle {
   }
   void push_integer(Kind kind, std::int64_t value) { push(kind).integer = value; }
   void push_long(std::uint64_t size);
-  void push_text(Kind kind, std::uint64_t size) {
+  VITRAIL_NOINLINE void push_text(Kind kind, std::uint64_t size) {
     const auto content = detail::as_text(take(size));
     push(kind).text = content;
   }
@@ -121,7 +121,7 @@ class Pickle {
     to.push_back(value);
   }
 
-  PickleValue* pop() {
+  VITRAIL_NOINLINE PickleValue* pop() {
     if (stack_.size() <= floor()) bad("takes from an empty stack");
     PickleValue* const value = stack_.back();
     stack_.pop_back();
@@ -134,7 +134,7 @@ class Pickle {
   /// The height that pop() may not go below: that of the last mark.
   [[nodiscard]] std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   /// Everything above the last mark, which is removed.
-  std::vector<PickleValue*> pop_to_mark() {
+  VITRAIL_NOINLINE std::vector<PickleValue*> pop_to_mark() {
     if (marks_.empty()) bad("no mark on the stack");
     std::vector<PickleValue*> values;
     for (std::size_t i = marks_.back(); i < stack_.size(); ++i) put(stack_[i], values);
@@ -142,7 +142,7 @@ class Pickle {
     marks_.pop_back();
     return values;
   }
-  void push_tuple(std::size_t count) {
+  VITRAIL_NOINLINE void push_tuple(std::size_t count) {
     PickleValue* items[3];  // at most
     for (std::size_t i = count; i-- > 0;) items[i] = pop();
     PickleValue& tuple = push(Kind::tuple);
@@ -154,7 +154,7 @@ class Pickle {
     object.callee = callee;
     object.arguments = arguments;
   }
-  void append(std::span<PickleValue* const> items, bool pairs) {
+  VITRAIL_NOINLINE void append(std::span<PickleValue* const> items, bool pairs) {
     PickleValue& target = top();
     const bool fits = target.kind == Kind::object ||
                       target.kind == (pairs ? Kind::dict : Kind::list) ||
