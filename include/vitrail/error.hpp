@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <vitrail/macros.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// The world is not as it should be: a file, a format, a shape, a label. `what()` is one line,
 /// ready to show: "model.safetensors: blocks.3.attn.qkv.weight is (2304, 768), config needs (1536,
@@ -79,21 +79,76 @@ VITRAIL_NOINLINE inline std::string join_parts(std::initializer_list<MessagePart
 
 }  // namespace detail
 
+// One function for each usual number of parts, rather than one for each combination of their types:
+// a program that loads a model has hundreds of those.
+
 /// Text and integers, one after the other: join("blocks.", 3, ".norm1"). Put together out of line:
 /// a chain of `+` is compiled anew, with every way it may throw, wherever it is written.
+[[nodiscard]] VITRAIL_NOINLINE inline std::string join(detail::MessagePart a,
+                                                       detail::MessagePart b) {
+  return detail::join_parts({a, b});
+}
+[[nodiscard]] VITRAIL_NOINLINE inline std::string join(detail::MessagePart a, detail::MessagePart b,
+                                                       detail::MessagePart c) {
+  return detail::join_parts({a, b, c});
+}
+[[nodiscard]] VITRAIL_NOINLINE inline std::string join(detail::MessagePart a, detail::MessagePart b,
+                                                       detail::MessagePart c,
+                                                       detail::MessagePart d) {
+  return detail::join_parts({a, b, c, d});
+}
+[[nodiscard]] VITRAIL_NOINLINE inline std::string join(detail::MessagePart a, detail::MessagePart b,
+                                                       detail::MessagePart c, detail::MessagePart d,
+                                                       detail::MessagePart e) {
+  return detail::join_parts({a, b, c, d, e});
+}
 template <class... Parts>
-[[nodiscard]] inline std::string join(const Parts&... parts) {
+requires(sizeof...(Parts) < 2 || sizeof...(Parts) > 5) [[nodiscard]] inline std::string
+    join(const Parts&... parts) {
   return detail::join_parts({detail::MessagePart(parts)...});
 }
 
 /// Throws Error("where: parts..."): text and integers, one after the other. Every failure of the
 /// library passes through here. The parts are joined out of line, so that a check costs its caller
 /// a comparison and a call.
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(std::string_view where,
+                                                          detail::MessagePart a) {
+  detail::throw_error(where, {a});
+}
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(std::string_view where,
+                                                          detail::MessagePart a,
+                                                          detail::MessagePart b) {
+  detail::throw_error(where, {a, b});
+}
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(std::string_view where,
+                                                          detail::MessagePart a,
+                                                          detail::MessagePart b,
+                                                          detail::MessagePart c) {
+  detail::throw_error(where, {a, b, c});
+}
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(std::string_view where,
+                                                          detail::MessagePart a,
+                                                          detail::MessagePart b,
+                                                          detail::MessagePart c,
+                                                          detail::MessagePart d) {
+  detail::throw_error(where, {a, b, c, d});
+}
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(
+    std::string_view where, detail::MessagePart a, detail::MessagePart b, detail::MessagePart c,
+    detail::MessagePart d, detail::MessagePart e) {
+  detail::throw_error(where, {a, b, c, d, e});
+}
+[[noreturn, gnu::cold]] VITRAIL_NOINLINE inline void fail(
+    std::string_view where, detail::MessagePart a, detail::MessagePart b, detail::MessagePart c,
+    detail::MessagePart d, detail::MessagePart e, detail::MessagePart f) {
+  detail::throw_error(where, {a, b, c, d, e, f});
+}
 template <class... Parts>
-[[noreturn, gnu::cold]] inline void fail(std::string_view where, const Parts&... parts) {
+requires(sizeof...(Parts) > 6)
+    [[noreturn, gnu::cold]] inline void fail(std::string_view where, const Parts&... parts) {
   detail::throw_error(where, {detail::MessagePart(parts)...});
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_ERROR_HPP

@@ -133,7 +133,7 @@ class FileParameters final : public Parameters<T> {
   [[nodiscard]] std::vector<std::string> surplus() const {
     std::vector<std::string> names;
     for (const auto& [name, view] : tensors()) {
-      if (!used_.contains(name) && !is_unused(name)) names.push_back(name);
+      if (!used_.contains(std::string_view(name)) && !is_unused(name)) names.push_back(name);
     }
     return names;
   }
@@ -248,7 +248,7 @@ class FileParameters final : public Parameters<T> {
     if (view.dtype != DType::f32 || view.shape.rank() != 1 || view.shape[0] < begin + count)
       fail(checkpoint_.path(), scale_name, " is ", name_of(view.dtype), " ", view.shape.to_string(),
            ", expected f32 and a scale for each of the ", begin + count, " outputs of ", name);
-    used_.emplace(scale_name, view);
+    used_.emplace(std::string(scale_name), view);
     std::vector<float> all(static_cast<std::size_t>(view.shape[0]));
     view.convert_to(std::span<float>(all));
     return {all.begin() + begin, all.begin() + begin + count};
@@ -280,8 +280,8 @@ class FileParameters final : public Parameters<T> {
       tensors().check_size(part.view);
       if (part.view.dtype == DType::i8 && wanted.rank() > 0)
         part.scales = read_scales(stored_name, source->begin, wanted[0]);
-      used_.emplace(stored_name, part.view);
-      stored.parts.push_back(std::move(part));
+      used_.emplace(std::string(stored_name), std::as_const(part.view));
+      stored.parts.emplace_back() = std::move(part);
     }
     return stored;
   }

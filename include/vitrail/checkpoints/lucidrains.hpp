@@ -104,11 +104,12 @@ inline constexpr NameRules lucidrains_names[] = {
   for (Index i = 0; i < 6; ++i)
     if (tensors.contains(join(name, ".", i, ".weight"))) layers.push_back(join(name, ".", i));
   if (layers.empty()) layers.push_back(name);
-  std::vector<std::string> ours = {"head"};
   const AnyView* first = tensors.find(join(layers.front(), ".weight"));
   const bool norm = first != nullptr && first->shape.rank() == 1;
-  if (layers.size() - norm == 2) ours.insert(ours.begin(), "pre_logits");
-  if (norm) ours.insert(ours.begin(), "fc_norm");
+  std::vector<std::string> ours;
+  if (norm) ours.push_back(std::string("fc_norm"));
+  if (layers.size() - norm == 2) ours.push_back(std::string("pre_logits"));
+  ours.push_back(std::string("head"));
   for (std::size_t i = 0; i < std::min(layers.size(), ours.size()); ++i)
     for (const char* part : {".weight", ".bias"})
       names.add(ours[i] + part, TensorSource{{layers[i] + part}});
@@ -118,17 +119,18 @@ inline constexpr NameRules lucidrains_names[] = {
 /// right. Throws Error when it is no release.
 [[nodiscard]] inline bool lucidrains_scales_by_width(std::string_view release,
                                                      std::string_view where) {
-  std::vector<int> numbers(1);
+  std::array<int, 3> numbers{};
+  std::size_t at = 0;
   for (const char c : release) {
     if (c == '.') {
-      numbers.push_back(0);
-    } else if (c >= '0' && c <= '9' && numbers.back() < 10000) {
-      numbers.back() = numbers.back() * 10 + (c - '0');
+      ++at;
+    } else if (c >= '0' && c <= '9' && (at >= numbers.size() || numbers[at] < 10000)) {
+      if (at < numbers.size()) numbers[at] = numbers[at] * 10 + (c - '0');
     } else {
       fail(where, "'", release, "' is no release of vit-pytorch, expected one such as 0.6.6");
     }
   }
-  return numbers < std::vector<int>{0, 6, 7};
+  return numbers < std::array{0, 6, 7};
 }
 
 /// The release that a user (--arch vit-pytorch-0.6.6) or config.json ("version") names, or "".

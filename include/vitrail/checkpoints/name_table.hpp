@@ -60,11 +60,11 @@ class NameTable {
 
   /// Adds rules behind those that are there: the first that fits a name decides.
   VITRAIL_NOINLINE void add(std::span<const NameRule> rules) {
-    rules_.insert(rules_.end(), rules.begin(), rules.end());
+    for (const NameRule& rule : rules) rules_.push_back(rule);
   }
   /// Adds a tensor whose name no pattern gives; it goes before the rules.
   VITRAIL_NOINLINE void add(std::string ours, TensorSource source) {
-    single_.insert_or_assign(std::move(ours), sources_.size());
+    single_.emplace(std::move(ours), sources_.size()).first->second = sources_.size();
     sources_.push_back(std::move(source));
   }
 
@@ -121,7 +121,8 @@ class NameTable {
       if (c == '^') pattern += block_;
       if (c != '~' && c != '^') pattern += c;
     }
-    names.assign(1, "");
+    names.clear();
+    names.push_back(std::string());
     std::vector<std::string> parts;
     std::size_t used = 0;
     for (std::size_t i = 0; i < pattern.size();) {
@@ -136,7 +137,8 @@ class NameTable {
         append(std::to_string(numbers.at(used++) + shift), names);
       } else {
         parts = split(list);
-        names.resize(parts.size(), names.front());
+        while (names.size() > parts.size()) names.pop_back();
+        while (names.size() < parts.size()) names.push_back(std::string(names.front()));
         for (std::size_t n = 0; n < names.size(); ++n) names[n] += parts[n];
       }
     }
@@ -154,7 +156,7 @@ class NameTable {
     std::vector<std::string> parts;
     for (std::size_t begin = 0; begin <= list.size();) {
       const std::size_t comma = std::min(list.find(',', begin), list.size());
-      parts.emplace_back(list.substr(begin, comma - begin));
+      parts.push_back(std::string(list.substr(begin, comma - begin)));
       begin = comma + 1;
     }
     return parts;

@@ -25,23 +25,30 @@ class OverlaidTensors : public NamedTensors {
     keep_all_of(base);
     keep_all_of(over);
     for (const auto& [key, value] : base.metadata()) set_metadata(key, value);
-    std::map<std::string, AnyView, NameLess> table(base.begin(), base.end());
+    Table table;
+    for (const auto& [name, view] : base) put(name, view, table);
     for (const auto& [name, view] : over) {
       const std::string plain = base_name(name);
       if (plain.ends_with(".lora_A.weight")) {
         const std::string stem = plain.substr(0, plain.size() - 14);
-        table[stem + ".weight"] = merged(stem, name, view, config);
+        put(join(stem, ".weight"), merged(stem, name, view, config), table);
       } else if (!plain.ends_with(".lora_B.weight")) {
-        table[plain] = view;
-        table.erase(join(plain, ".scale"));  // of the int8 weights that it replaces
+        put(plain, view, table);
+        const auto scale = table.find(std::string_view(join(plain, ".scale")));
+        if (scale != table.end()) table.erase(scale);  // of the int8 weights that it replaces
       }
     }
     for (const auto& [name, view] : table) add(name, view, limits);
     for (const auto& [name, reason] : base.unreadable())
-      if (!table.contains(name)) add_unreadable(name, reason, limits);
+      if (!table.contains(std::string_view(name))) add_unreadable(name, reason, limits);
   }
 
  private:
+  /// In the place of what has this name already.
+  VITRAIL_NOINLINE static void put(std::string name, const AnyView& view, Table& table) {
+    table.emplace(std::move(name), view).first->second = view;
+  }
+
   /// The checkpoint's name for a tensor of the overlay.
   [[nodiscard]] std::string base_name(std::string name) const {
     for (const std::string_view part :
@@ -103,7 +110,7 @@ class OverlaidTensors : public NamedTensors {
         json_get_if<double>(config->json, "lora_alpha", where).value_or(static_cast<double>(r));
     if (const Json* pattern = json_find(config->json, "alpha_pattern");
         pattern != nullptr && pattern->is_object()) {
-      for (const auto& [key, value] : detail::members_of(*pattern))
+      for (const auto& [key, value] : pattern->members())
         if (stem == key || stem.ends_with(join(".", key)))
           alpha = json_as<double>(value, key, where);
     }

@@ -14,17 +14,19 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 /// A file's tensors, but for those that a derived class puts in the place of others.
 class RewrittenTensors : public NamedTensors {
  protected:
-  RewrittenTensors(const NamedTensors& whole, const Limits& limits)
+  VITRAIL_NOINLINE RewrittenTensors(const NamedTensors& whole, const Limits& limits)
       : NamedTensors(whole.path()), limits_(limits) {
     keep_all_of(whole);
     for (const auto& [key, value] : whole.metadata()) set_metadata(key, value);
     for (const auto& [key, value] : whole.unreadable()) add_unreadable(key, value, limits);
   }
 
-  void put(const std::string& name, const AnyView& view) { add(name, view, limits_); }
+  VITRAIL_NOINLINE void put(const std::string& name, const AnyView& view) {
+    add(name, view, limits_);
+  }
 
   /// Room for a tensor of f32, which lives as long as this.
-  [[nodiscard]] std::span<float> floats(Index count) {
+  [[nodiscard]] VITRAIL_NOINLINE std::span<float> floats(Index count) {
     const std::span<std::byte> bytes =
         keep(AlignedBytes(static_cast<std::size_t>(count) * sizeof(float)));
     return {reinterpret_cast<float*>(bytes.data()), static_cast<std::size_t>(count)};

@@ -61,7 +61,8 @@ namespace detail {
   DIR* const directory = ::opendir(folder.empty() ? "." : folder.c_str());
   if (directory == nullptr) fail(folder, "cannot list the folder: ", system_reason(errno));
   std::vector<std::string> names;
-  while (const dirent* const entry = ::readdir(directory)) names.emplace_back(entry->d_name);
+  while (const dirent* const entry = ::readdir(directory))
+    names.push_back(std::string(entry->d_name));
   ::closedir(directory);
   return names;
 }

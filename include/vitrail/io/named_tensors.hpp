@@ -105,35 +105,37 @@ class NamedTensors {
 
   /// Adds one checked tensor. Throws Error for a second of the same name, for bytes that do not
   /// agree with the shape, for a bool that is neither 0 nor 1, and beyond the limits.
-  void add(std::string name, const AnyView& view, const Limits& limits) {
+  VITRAIL_NOINLINE void add(std::string name, const AnyView& view, const Limits& limits) {
     const std::string where = join(path_, ": ", detail::in_quotes(name));
     check_bytes(where, view);
     if (view.bytes.size() > limits.max_tensor_bytes)
       fail(where, "is ", view.bytes.size(), " bytes, the limit is ", limits.max_tensor_bytes);
     check_room(limits);
-    if (unreadable_.contains(name) || !table_.emplace(std::move(name), view).second)
+    if (unreadable_.contains(std::string_view(name)) ||
+        !table_.emplace(std::move(name), view).second)
       fail(where, "is there twice");
   }
   /// Adds a tensor that is well formed but of a type we do not read.
-  void add_unreadable(std::string name, std::string reason, const Limits& limits) {
+  VITRAIL_NOINLINE void add_unreadable(std::string name, std::string reason, const Limits& limits) {
     check_room(limits);
     const std::string where = join(path_, ": ", detail::in_quotes(name));
-    if (table_.contains(name) || !unreadable_.emplace(std::move(name), std::move(reason)).second)
+    if (table_.contains(std::string_view(name)) ||
+        !unreadable_.emplace(std::move(name), std::move(reason)).second)
       fail(where, "is there twice");
   }
-  void set_metadata(std::string key, std::string value) {
-    metadata_.insert_or_assign(std::move(key), std::move(value));
+  VITRAIL_NOINLINE void set_metadata(std::string key, std::string value) {
+    metadata_.emplace(std::move(key), std::string()).first->second = std::move(value);
   }
   /// Keeps a file mapped.
   void keep(std::shared_ptr<const MappedFile> file) { files_.push_back(std::move(file)); }
   /// Keeps memory that views point into: an inflated, transposed or gathered array.
-  std::span<std::byte> keep(AlignedBytes memory) {
+  VITRAIL_NOINLINE std::span<std::byte> keep(AlignedBytes memory) {
     const std::span<std::byte> bytes(memory.data(), memory.size());
     keep(std::make_shared<const MappedFile>(std::move(memory), path_));
     return bytes;
   }
 
-  void keep_all_of(const NamedTensors& other) {
+  VITRAIL_NOINLINE void keep_all_of(const NamedTensors& other) {
     for (const auto& file : other.files_) files_.push_back(file);
   }
 

@@ -102,21 +102,26 @@ class Pickle {
     if (++counted_ > limits_.max_pickle_values)
       bad(join("more than ", limits_.max_pickle_values, " objects"));
   }
-  PickleValue& push(Kind kind) {
+  VITRAIL_NOINLINE PickleValue& push(Kind kind) {
     count();
     values_.emplace_back().kind = kind;
-    stack_.push_back(&values_.back());
+    put(&values_.back(), stack_);
     return values_.back();
   }
   void push_integer(Kind kind, std::int64_t value) { push(kind).integer = value; }
   void push_long(std::uint64_t size);
-  void push_text(Kind kind, std::uint64_t size) {
+  VITRAIL_NOINLINE void push_text(Kind kind, std::uint64_t size) {
     const auto content = detail::as_text(take(size));
     push(kind).text = content;
   }
   void push_global(std::string_view module, std::string_view name);
 
-  PickleValue* pop() {
+  /// push_back, the one way in which these lists grow: each of a vector's ways is much code.
+  VITRAIL_NOINLINE static void put(PickleValue* value, std::vector<PickleValue*>& to) {
+    to.push_back(value);
+  }
+
+  VITRAIL_NOINLINE PickleValue* pop() {
     if (stack_.size() <= floor()) bad("takes from an empty stack");
     PickleValue* const value = stack_.back();
     stack_.pop_back();
@@ -129,18 +134,19 @@ class Pickle {
   /// The height that pop() may not go below: that of the last mark.
   [[nodiscard]] std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   /// Everything above the last mark, which is removed.
-  std::vector<PickleValue*> pop_to_mark() {
+  VITRAIL_NOINLINE std::vector<PickleValue*> pop_to_mark() {
     if (marks_.empty()) bad("no mark on the stack");
-    const auto begin = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-    std::vector<PickleValue*> values(begin, stack_.end());
-    stack_.erase(begin, stack_.end());
+    std::vector<PickleValue*> values;
+    for (std::size_t i = marks_.back(); i < stack_.size(); ++i) put(stack_[i], values);
+    while (stack_.size() > marks_.back()) stack_.pop_back();
     marks_.pop_back();
     return values;
   }
-  void push_tuple(std::size_t count) {
-    std::vector<PickleValue*> items(count);
+  VITRAIL_NOINLINE void push_tuple(std::size_t count) {
+    PickleValue* items[3];  // at most
     for (std::size_t i = count; i-- > 0;) items[i] = pop();
-    push(Kind::tuple).items = std::move(items);
+    PickleValue& tuple = push(Kind::tuple);
+    for (std::size_t i = 0; i < count; ++i) put(items[i], tuple.items);
   }
   void push_object(const PickleValue* callee, const PickleValue* arguments) {
     if (callee->kind != Kind::global) bad("calls something that is no global");
@@ -148,28 +154,28 @@ class Pickle {
     object.callee = callee;
     object.arguments = arguments;
   }
-  void append(const std::vector<PickleValue*>& items, bool pairs) {
+  VITRAIL_NOINLINE void append(std::span<PickleValue* const> items, bool pairs) {
     PickleValue& target = top();
     const bool fits = target.kind == Kind::object ||
                       target.kind == (pairs ? Kind::dict : Kind::list) ||
                       (!pairs && target.kind == Kind::set);
     if (!fits) bad("adds items to something that is no container");
     if (pairs && items.size() % 2 != 0) bad("a key without a value");
-    target.items.insert(target.items.end(), items.begin(), items.end());
+    for (PickleValue* const item : items) put(item, target.items);
   }
   /// Numbers are handed out one after the other; 256 that are left out do no harm.
   void remember(std::uint32_t index) {
     count();
     if (index > values_.size() + 256)
       bad(join("stores an object as number ", index, " of ", values_.size()));
-    if (index >= memo_.size()) memo_.resize(index + std::size_t{1});
+    while (index >= memo_.size()) put(nullptr, memo_);
     memo_[index] = &top();
   }
   void recall(std::uint32_t index) {
     count();
     if (index >= memo_.size() || memo_[index] == nullptr)
       bad("recalls an object that was never stored");
-    stack_.push_back(memo_[index]);
+    put(memo_[index], stack_);
   }
 
   std::span<const std::byte> bytes_;
@@ -304,14 +310,15 @@ inline bool Pickle::step_on_containers(unsigned opcode) {
       break;
     }
     case 'a': {  // APPEND
-      PickleValue* const value = pop();
-      append({value}, false);
+      PickleValue* const value[] = {pop()};
+      append(value, false);
       break;
     }
     case 's': {  // SETITEM
       PickleValue* const value = pop();
       PickleValue* const key = pop();
-      append({key, value}, true);
+      PickleValue* const pair[] = {key, value};
+      append(pair, true);
       break;
     }
     case 'e':

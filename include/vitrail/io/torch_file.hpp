@@ -105,7 +105,7 @@ struct TorchFile::Reading {
   }
   /// Null when there is none.
   [[nodiscard]] VITRAIL_NOINLINE Storage* find(const std::string& key) {
-    const auto found = places.find(key);
+    const auto found = places.find(std::string_view(key));
     return found == places.end() ? nullptr : &storages[found->second];
   }
 
@@ -238,7 +238,8 @@ inline void TorchFile::read_object(Reading& reading, const PickleValue& root) {
     reading.leaves.push_back({"tensor", 0, call});
   else
     visit(reading, root, "", 0, 0);
-  for (const Leaf& leaf : reading.leaves) ++groups_[leaf.path.substr(0, leaf.group_size)];
+  for (const Leaf& leaf : reading.leaves)
+    ++groups_.emplace(leaf.path.substr(0, leaf.group_size), std::size_t{0}).first->second;
   if (groups_.empty()) fail(path(), "holds no tensors");
   const bool is_module =
       root.kind == PickleValue::Kind::object && root.callee->text.starts_with("__torch__.");
@@ -300,11 +301,11 @@ inline void TorchFile::choose_group(Reading& reading, bool root_is_module) {
   }
   for (const char* usual : {"state_dict", "model", "teacher", "model_ema", "module", "student",
                             "network", "net", "params", "encoder"})
-    if (groups_.contains(usual)) {
+    if (groups_.contains(std::string_view(usual))) {
       group_ = usual;
       return;
     }
-  if (groups_.contains("")) return;
+  if (groups_.contains(std::string_view())) return;
   if (groups_.size() == 1) {
     group_ = groups_.begin()->first;
     return;

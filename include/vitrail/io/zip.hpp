@@ -8,12 +8,13 @@
 #ifndef VITRAIL_IO_ZIP_HPP
 #define VITRAIL_IO_ZIP_HPP
 
+#include <cstdlib>
 #include <vector>
 #include <vitrail/io/inflate.hpp>
 #include <vitrail/io/mapped_file.hpp>
 #include <vitrail/io/text.hpp>
 
-VITRAIL_BEGIN_NAMESPACE
+VITRAIL_BEGIN_COLD_NAMESPACE
 
 struct ZipEntry {
   std::string name;
@@ -213,17 +214,23 @@ inline void ZipArchive::locate_data(ZipEntry& entry, std::uint64_t compressed_si
 
 /// No two entries share a byte or a name.
 inline void ZipArchive::check_layout() const {
-  using Before = bool (*)(const ZipEntry*, const ZipEntry*);
-  const Before by_name = [](const ZipEntry* a, const ZipEntry* b) { return a->name < b->name; };
-  const Before by_place = [](const ZipEntry* a, const ZipEntry* b) {
-    return a->header_offset < b->header_offset;
+  // qsort, as std::sort takes longer to compile than all the rest of this.
+  const auto by_name = [](const void* a, const void* b) {
+    return (*static_cast<const ZipEntry* const*>(a))
+        ->name.compare((*static_cast<const ZipEntry* const*>(b))->name);
+  };
+  const auto by_place = [](const void* a, const void* b) {
+    const std::uint64_t left = (*static_cast<const ZipEntry* const*>(a))->header_offset;
+    const std::uint64_t right = (*static_cast<const ZipEntry* const*>(b))->header_offset;
+    return left < right ? -1 : left > right ? 1 : 0;
   };
   std::vector<const ZipEntry*> order;
   for (const ZipEntry& entry : entries_) order.push_back(&entry);
-  std::sort(order.begin(), order.end(), by_name);
+  if (order.empty()) return;
+  std::qsort(order.data(), order.size(), sizeof order[0], by_name);
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i]->name == order[i - 1]->name) fail(name_of_entry(*order[i]), "is there twice");
-  std::sort(order.begin(), order.end(), by_place);
+  std::qsort(order.data(), order.size(), sizeof order[0], by_place);
   for (std::size_t i = 1; i < order.size(); ++i) {
     const auto end = static_cast<std::uint64_t>(order[i - 1]->data.data() +
                                                 order[i - 1]->data.size() - bytes_.data());
@@ -246,6 +253,6 @@ inline AlignedBytes ZipArchive::inflated(const ZipEntry& entry, AllocationBudget
   return memory;
 }
 
-VITRAIL_END_NAMESPACE
+VITRAIL_END_COLD_NAMESPACE
 
 #endif  // VITRAIL_IO_ZIP_HPP

@@ -259,7 +259,7 @@ inline constexpr Literal imagenet_labels_text =
   std::vector<std::string> labels;
   for (std::string_view rest = detail::imagenet_labels_text; !rest.empty();) {
     const std::size_t end = std::min(rest.find('|'), rest.size());
-    labels.emplace_back(rest.substr(0, end));
+    labels.push_back(std::string(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return labels;
