@@ -117,18 +117,16 @@ TEST(WithSize, ScalesWhatIsResizedToByEachPublishersRule) {
   const nlohmann::json torchvision = {{"crop_size", 224}, {"resize_size", 256}};
   config = with_size(parse_recipe(torchvision, "torchvision"), 384, 384);
   EXPECT_EQ(config.resize_height, 438);  // int(256 / 224 * 384)
-  config = with_size(parse_recipe(parse_json(R"({"n_px": 224})", "clip"), "clip"), 336, 448);
+  config = with_size(parse_recipe({{"n_px", 224}}, "clip"), 336, 448);
   EXPECT_EQ(preprocess(noise(50, 40), config).shape(), (Shape{3, 336, 448}));
   EXPECT_NE(error_of([&] { (void)with_size(config, 0, 4); }), "");
 }
 
 TEST(PreprocessConfig, DescribesItselfInOneSentence) {
-  EXPECT_EQ(
-      parse_recipe(parse_json(R"({"crop_size": 224, "resize_size": 256})", ""), "").describe(),
-      "resize the shorter edge to 256 (bilinear), take the centre 224 x 224 as torchvision "
-      "rounds, times 1/255, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)");
-  EXPECT_EQ(parse_recipe(parse_json(R"({"image_processor_type": "ViTImageProcessor"})", ""), "")
-                .describe(),
+  EXPECT_EQ(parse_recipe({{"crop_size", 224}, {"resize_size", 256}}, "").describe(),
+            "resize the shorter edge to 256 (bilinear), take the centre 224 x 224 as torchvision "
+            "rounds, times 1/255, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)");
+  EXPECT_EQ(parse_recipe({{"image_processor_type", "ViTImageProcessor"}}, "").describe(),
             "resize to 224 x 224 (bilinear), times 1/255, mean (0.5, 0.5, 0.5), std (0.5, 0.5, "
             "0.5)");
 }

@@ -30,8 +30,7 @@ TEST(HuggingFaceRecipe, ItsClassesReadOneNumberDifferently) {
 
 TEST(HuggingFaceRecipe, ItsClassesHaveTheirOwnDefaults) {
   const auto of = [](const char* type) {
-    return parse_recipe(parse_json(join(R"({"image_processor_type": ")", type, R"("})"), ""),
-                        "recipe.json");
+    return parse_recipe({{"image_processor_type", type}}, "recipe.json");
   };
   expect_sizes(of("ViTImageProcessor"), ResizeMode::squash, 224, 224);
   EXPECT_EQ(of("ViTImageProcessor").filter, Filter::bilinear);

@@ -54,7 +54,7 @@ TEST(FashionMnist, GivesAsManyRightAnswersAsPyTorchCounted) {
     pictures.clear();
   }
   const Json config = read_json(model_folder + "/config.json");
-  EXPECT_EQ(correct, json_get<Index>(*json_find(config, "evaluation"), "correct", "config.json"));
+  EXPECT_EQ(correct, config.at("evaluation").at("correct").get<Index>());
 }
 
 }  // namespace

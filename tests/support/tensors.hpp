@@ -121,10 +121,9 @@ class Tensors {
                                                        const std::string& config = "",
                                                        const std::string& open_clip = "") {
   vitrail::CheckpointFiles files{tensors.named(), {}, {}, {}, {}};
-  if (!config.empty()) files.config = {"config.json", vitrail::parse_json(config, "config.json")};
+  if (!config.empty()) files.config = {"config.json", vitrail::Json::parse(config)};
   if (!open_clip.empty())
-    files.open_clip_config = {"open_clip_config.json",
-                              vitrail::parse_json(open_clip, "config.json")};
+    files.open_clip_config = {"open_clip_config.json", vitrail::Json::parse(open_clip)};
   return files;
 }
 

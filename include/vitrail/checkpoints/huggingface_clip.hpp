@@ -117,7 +117,7 @@ inline constexpr NameRules huggingface_clip_sets[] = {
     if (!name.starts_with("vision_model.") && name != "visual_projection.weight")
       checkpoint.unused.push_back(name);
   }
-  checkpoint.unused.push_back(std::string("vision_model.embeddings.position_ids"));
+  checkpoint.unused.emplace_back("vision_model.embeddings.position_ids");
   checkpoint.elsewhere = {"text*", "logits_per_*", "probs*", "get_text_features", "itc_*", "itm_*"};
   bool alone = true;
   for (const auto& [name, view] : tensors)

@@ -19,7 +19,7 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 [[nodiscard]] inline bool is_meta_deit_config(const Json& config) {
   const Json* framework = json_find(config, "framework");
   return framework != nullptr && framework->is_string() &&
-         framework->text() == "facebookresearch/deit";
+         detail::text_of(*framework) == "facebookresearch/deit";
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_meta_deit(CheckpointFiles files,
@@ -102,8 +102,7 @@ namespace detail {
   std::vector<float> periods(static_cast<std::size_t>(stored.shape.count()));
   stored.convert_to(std::span<float>(periods));
   c.rotary = RotaryKind::dinov3;
-  c.rotary_periods.clear();
-  for (const float period : periods) c.rotary_periods.push_back(static_cast<double>(period));
+  c.rotary_periods.assign(periods.begin(), periods.end());
   c.norm_eps = 1e-5;
   if (c.heads == 0 && !periods.empty()) {
     c.heads = shapes.quotient("blocks.0.norm1.weight", 4 * stored.shape.count());
@@ -151,8 +150,7 @@ namespace detail {
   const bool dino = !dinov2 && !mae && detail::is_dino(tensors);
   const bool registers = tensors.contains(prefix, "register_tokens");
   checkpoint.unused = {join(prefix, "mask_token"), join(prefix, "decoder_*")};
-  for (const char* name : {"head.*", "module.head.*"})
-    if (dino) checkpoint.unused.push_back(std::string(name));
+  if (dino) checkpoint.unused.insert(checkpoint.unused.end(), {"head.*", "module.head.*"});
   detail::leave_other_parts(prefix, checkpoint);
 
   ViTConfig& c = checkpoint.config;

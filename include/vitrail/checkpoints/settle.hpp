@@ -82,12 +82,12 @@ namespace detail {
 
 }  // namespace detail
 
-/// The names of the published architectures that these tensors fit exactly.
-[[nodiscard]] inline std::vector<std::string> presets_that_fit(const ViTConfig& c) {
-  std::vector<std::string> fitting;
+/// The published architectures that these tensors fit exactly.
+[[nodiscard]] inline std::vector<const Preset*> presets_that_fit(const ViTConfig& c) {
+  std::vector<const Preset*> fitting;
   for (const Preset& preset : presets) {
     const ViTConfig p = make_config(preset, preset.name);
-    if (detail::same_shape(p, c)) fitting.push_back(std::string(preset.name));
+    if (detail::same_shape(p, c)) fitting.push_back(&preset);
   }
   return fitting;
 }

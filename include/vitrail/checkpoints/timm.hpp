@@ -100,13 +100,15 @@ inline constexpr std::string_view published_quickgelu[] = {
     "vit_base_patch16_clip_224",  "vit_base_patch32_clip_224", "vit_large_patch14_clip_224",
     "vit_large_patch14_clip_336", "vit_huge_patch14_clip_224", "vit_huge_patch14_clip_378"};
 
-/// The name of the one preset that a bare file's tensors fit. Throws Error that names the flag
-/// which settles it otherwise.
-[[nodiscard]] inline std::string timm_preset_by_shape(const ViTConfig& c, const std::string& path) {
-  const std::vector<std::string> fitting = presets_that_fit(c);
+/// The one preset that a bare file's tensors fit. Throws Error that names the flag which settles it
+/// otherwise.
+[[nodiscard]] inline const Preset& timm_preset_by_shape(const ViTConfig& c,
+                                                        const std::string& path) {
+  const std::vector<const Preset*> fitting = presets_that_fit(c);
   std::string names;
   bool quick_twin = false;
-  for (std::string name : fitting) {
+  for (const Preset* preset : fitting) {
+    std::string name(preset->name);
     names += (names.empty() ? "" : ", ") + name;
     for (const std::string_view twin : published_quickgelu) {
       if (name != twin) continue;
@@ -114,7 +116,7 @@ inline constexpr std::string_view published_quickgelu[] = {
       quick_twin = true;
     }
   }
-  if (fitting.size() == 1 && !quick_twin) return fitting.front();
+  if (fitting.size() == 1 && !quick_twin) return *fitting.front();
   if (fitting.empty()) {
     fail(path, "D = ", c.embed_dim, ", L = ", c.depth, ", P = ", c.patch_height,
          " fits no published architecture and no config.json is beside it; ",
@@ -232,7 +234,7 @@ inline void leave_other_parts(const std::string& prefix, Checkpoint& checkpoint)
     c.heads = 1;  // any number will do for the shapes
     infer_from_tensors(shapes, checkpoint.names, false, c);
     if (heads_in_tensors(shapes) == 0 || !presets_that_fit(c).empty()) {
-      architecture = detail::timm_preset_by_shape(c, checkpoint.path());
+      architecture = detail::timm_preset_by_shape(c, checkpoint.path()).name;
       reason = "the only published architecture with these shapes";
     }
   }

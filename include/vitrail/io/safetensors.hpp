@@ -126,11 +126,11 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
 
   std::vector<Range> ranges;
   ranges.reserve(header.size());
-  for (const auto& [name, entry] : header.members()) {
+  for (const auto& [name, entry] : detail::members_of(header)) {
     if (name == "__metadata__") {
       if (!entry.is_object())
         fail(path(), "__metadata__ is ", detail::describe(entry), ", expected an object");
-      for (const auto& [key, value] : entry.members())
+      for (const auto& [key, value] : detail::members_of(entry))
         set_metadata(key, json_as<std::string>(value, key, join(path(), ": __metadata__")));
     } else {
       ranges.push_back(add_entry(name, entry, data, limits));
@@ -145,7 +145,7 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
                                                  const Limits& limits) {
   const std::string where = join(path(), ": ", detail::in_quotes(name));
   if (!entry.is_object()) fail(where, "is ", detail::describe(entry), ", expected an object");
-  for (const auto& [key, value] : entry.members())
+  for (const auto& [key, value] : detail::members_of(entry))
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       fail(where, "unknown key ", detail::in_quotes(key),
            ", expected dtype, shape and data_offsets");
@@ -185,14 +185,9 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
 /// No two tensors share a byte and, unless holes are allowed, every byte belongs to one.
 inline void Safetensors::check_layout(std::vector<Range>& ranges, std::uint64_t data_size,
                                       Holes holes) const {
-  // qsort, as std::sort takes longer to compile than all the rest of this.
-  const auto by_place = [](const void* left, const void* right) {
-    const auto& a = *static_cast<const Range*>(left);
-    const auto& b = *static_cast<const Range*>(right);
-    if (a.begin != b.begin) return a.begin < b.begin ? -1 : 1;
-    return a.end < b.end ? -1 : a.end > b.end ? 1 : 0;
-  };
-  if (!ranges.empty()) std::qsort(ranges.data(), ranges.size(), sizeof(Range), by_place);
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
   std::uint64_t reached = 0;
   const std::string* previous = nullptr;
   for (const Range& range : ranges) {
@@ -225,13 +220,11 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
 
   NamedTensors::Strings seen;
   const auto json_string = [&](const std::string& text) {
-    std::string quoted = detail::json_string(text);
     try {
-      (void)parse_json(quoted, path);
-    } catch (const Error&) {
+      return Json(text).dump();
+    } catch (const Json::exception&) {
       fail(path, detail::in_quotes(text), " is not UTF-8");
     }
-    return quoted;
   };
   std::string header = "{";
   const auto begin_entry = [&](std::string_view name) {
