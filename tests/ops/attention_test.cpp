@@ -56,6 +56,29 @@ TEST(Attention, EveryLevelAgreesWithDoublesForAnyHeadDimension) {
   }
 }
 
+TEST(Attention, InBf16IsOffByTheRoundingOfItsOperandsAtMost) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::bf16, Precision::int8})
+      for (const Index hd : {8, 31, 64, 80})
+        for (const Index tokens : {1, 17, 65, 197}) {
+          Serial serial;
+          Qkv qkv(2, tokens, 3, hd);
+          Tensor<float, 2> y({2 * tokens, 3 * hd});
+          Tensor<double, 2> expected({2 * tokens, 3 * hd});
+          AttentionInput<float> in = qkv.input<float>(qkv.floats.view());
+          in.precision = precision;
+          attention<float>(in, y.view(), serial.context);
+          attention<double>(qkv.input<double>(qkv.doubles.view()), expected.view(), serial.context);
+          // Values of unit variance, weighted: each operand is off by 2^-9 of itself at most, and
+          // the scores' error, about 2^-9 sqrt(2), goes into the weights.
+          for (Index i = 0; i < y.count(); ++i)
+            ASSERT_NEAR(static_cast<double>(y.data()[i]), expected.data()[i], 3e-2)
+                << name_of(level) << " hd " << hd << " T " << tokens;
+        }
+  }
+}
+
 TEST(Attention, AddsABiasAndTakesOtherKeysThanQueries) {
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);

@@ -93,6 +93,63 @@ TEST(Linear, Int8AgreesWithDoublesOnQuantisedNumbers) {
   }
 }
 
+/// The root of the mean square of linear<float>'s differences from linear<double>.
+double typical_difference(Index M, Index N, Index K) {
+  Serial serial;
+  RandomMatrix<> x(M, K, 1);
+  RandomMatrix<> w(N, K, 2, 0, 1.0F / std::sqrt(static_cast<float>(K)));
+  Tensor<float, 2> y({M, N});
+  Tensor<double, 2> exact({M, N});
+  const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, serial.executor);
+  linear<float>(x.view(), packed, {}, y.view(), serial.context);
+  auto dx = as_double(x.view());
+  auto dw = as_double(w.view());
+  const auto dpacked = PackedMatrix<double>::pack(dw.view(), Precision::f32, serial.executor);
+  linear<double>(dx.view(), dpacked, {}, exact.view(), serial.context);
+  double squares = 0;
+  for (Index i = 0; i < y.count(); ++i) {
+    const double difference = static_cast<double>(y.data()[i]) - exact.data()[i];
+    squares += difference * difference;
+  }
+  return std::sqrt(squares / static_cast<double>(y.count()));
+}
+
+// f32 made of bf16 parts is f32: no less exact than a chain of multiply-adds.
+TEST(Linear, F32InPartsIsAsExactAsMultiplyAdds) {
+  if (!cpu().supports[static_cast<std::size_t>(CpuLevel::amx)]) GTEST_SKIP() << "no AMX here";
+  for (const Index K : {64, 768, 3072}) {
+    const auto at_level = [K](CpuLevel level) {
+      const ScopedCpuLevel scope(level);
+      return typical_difference(33, 50, K);
+    };
+    EXPECT_LT(at_level(CpuLevel::amx), 1.2 * at_level(CpuLevel::avx512)) << K;
+  }
+}
+
+// Numbers of very different sizes keep their own digits: nothing is scaled by rows or columns.
+TEST(Linear, F32KeepsTheRangeOfF32) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    Serial serial;
+    Tensor<float, 2> x({3, 4});
+    Tensor<float, 2> w({2, 4});
+    const float sizes[] = {1e30F, 1.2345678F, 3e-30F, -7.654321e-3F};
+    for (Index k = 0; k < 4; ++k) {
+      for (Index m = 0; m < 3; ++m) x(m, k) = m == 0 ? sizes[k] : k == m ? sizes[k] : 0.0F;
+      w(0, k) = 1.0F;
+      w(1, k) = 1.0F / sizes[k];
+    }
+    const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, serial.executor);
+    Tensor<float, 2> y({3, 2});
+    linear<float>(x.view(), packed, {}, y.view(), serial.context);
+    EXPECT_FLOAT_EQ(y(0, 0), 1e30F) << name_of(level);
+    EXPECT_FLOAT_EQ(y(0, 1), 4.0F) << name_of(level);
+    EXPECT_FLOAT_EQ(y(1, 0), 1.2345678F) << name_of(level);
+    EXPECT_FLOAT_EQ(y(2, 0), 3e-30F) << name_of(level);
+    EXPECT_FLOAT_EQ(y(2, 1), 1.0F) << name_of(level);
+  }
+}
+
 TEST(Linear, EveryEpilogueAgreesWithTheDefinition) {
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);

@@ -1,0 +1,91 @@
+// How a packed product is cut: rows into tiles and groups of tiles, weights into panels and bunches
+// of panels, K into pieces.
+//
+//            bunch 0            bunch 1
+//         panel 0  panel 1   panel 2  panel 3
+//   tile 0 |........|........|........|........|
+//   tile 1 |........|........|........|........|  group 0: with each bunch one unit of work
+//   tile 2 |........|........|........|........|
+//   tile 3 |........|........|........|........|  group 1
+#ifndef VITRAIL_OPS_PRODUCT_PLAN_HPP
+#define VITRAIL_OPS_PRODUCT_PLAN_HPP
+
+#include <vitrail/ops/panels.hpp>
+#include <vitrail/ops/row_tiles.hpp>
+
+VITRAIL_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// How M rows of K values are cut.
+struct ProductPlan {
+  RowTiles tiles;
+  Index groups;      // of tiles
+  Index bunches;     // of panels
+  Index row_bytes;   // of a packed row
+  Index tile_bytes;  // of a packed tile
+  Index pieces;      // of K, in blocks
+  Index blocks;      // of 64 bytes per packed row
+
+  [[nodiscard]] Index first_block(Index piece) const { return piece * blocks / pieces; }
+  [[nodiscard]] Index first_panel(const Panels& weight, Index bunch) const {
+    return bunch * weight.count() / bunches;
+  }
+};
+
+inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
+  const ProductKernels& product = weight.product();
+  const Index rows = product.tile_rows();
+  ProductPlan plan{};
+  plan.tiles = RowTiles(product, M);
+  const Index block = left_block(product.left);
+  plan.blocks = (weight.inputs() + block - 1) / block;
+  plan.row_bytes = plan.blocks * 64 * left_lines(product.left);
+  plan.tile_bytes = rows * plan.row_bytes;
+  plan.pieces = (plan.blocks + product.piece_blocks - 1) / product.piece_blocks;
+  // The accumulators of a unit fit into a part of the second cache. The rows themselves need not:
+  // they pass by once per panel, in order, while a larger group would read its panel less often.
+  // Unless they are used up faster than they come: then a piece of them fits, beside the sums.
+  Index in_cache = plan.pieces == 1
+                       ? plan.tiles.count()
+                       : (Index{128} << 10) / (rows * weight.width() * Index{sizeof(float)});
+  if (product.rows_in_cache) {
+    const Index sums = plan.pieces == 1 ? 0 : product.bunch_panels * weight.width() * rows * 4;
+    const Index tile_bytes = (plan.tile_bytes + plan.pieces - 1) / plan.pieces + sums;
+    in_cache = std::max(Index{1}, cpu().level2_bytes / 2 / tile_bytes);
+  }
+  Index fewest = (plan.tiles.count() + in_cache - 1) / in_cache;
+  // Where there are more activations than weights each worker keeps to its own rows: weights that
+  // both read come from the third cache, rows that another wrote from the other's caches.
+  const Index activation_bytes = M * (weight.inputs() + weight.outputs()) * Index{sizeof(float)};
+  if (activation_bytes > static_cast<Index>(weight.byte_size())) {
+    fewest = std::min(plan.tiles.count(), std::max(fewest, workers));
+  }
+  // More groups, or smaller bunches, if that shares the units out evenly.
+  const Index bunches = (weight.count() + product.bunch_panels - 1) / product.bunch_panels;
+  const Index share = workers == 1 ? 1 : 2 * workers;
+  plan.bunches = std::min(weight.count(), (bunches + share - 1) / share * share);
+  plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, workers);
+  return plan;
+}
+
+/// What a piece of K is of a panel.
+struct Slab {
+  const std::byte* begin;
+  Index row_bytes;
+  Index rows;
+};
+
+inline Slab slab_of(const Panels& weight, const ProductPlan& plan, Index panel, Index piece) {
+  const Index block_rows = left_block(weight.product().left) / weight.product().step;
+  const Index row_bytes = weight.vectors(panel) * weight.kernels().vector * 4;
+  const Index first = plan.first_block(piece) * block_rows;
+  const Index last = std::min(weight.steps(), plan.first_block(piece + 1) * block_rows);
+  return {weight.panel(panel) + first * row_bytes, row_bytes, last - first};
+}
+
+}  // namespace detail
+
+VITRAIL_END_NAMESPACE
+
+#endif  // VITRAIL_OPS_PRODUCT_PLAN_HPP
