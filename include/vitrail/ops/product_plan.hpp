@@ -55,10 +55,11 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
     in_cache = std::max(Index{1}, cpu().level2_bytes / 2 / tile_bytes);
   }
   Index fewest = (plan.tiles.count() + in_cache - 1) / in_cache;
-  // Where there are more activations than weights each worker keeps to its own rows: weights that
-  // both read come from the third cache, rows that another wrote from the other's caches.
-  const Index activation_bytes = M * (weight.inputs() + weight.outputs()) * Index{sizeof(float)};
-  if (activation_bytes > static_cast<Index>(weight.byte_size())) {
+  // Where rows outweigh weights each worker keeps to its own rows: weights that all read
+  // come from the third cache, rows that another wrote from the other's caches.
+  const Index values = M * (weight.inputs() + weight.outputs());
+  const Index packed_bytes = values * 64 * left_lines(product.left) / block;
+  if (packed_bytes > static_cast<Index>(weight.byte_size())) {
     fewest = std::min(plan.tiles.count(), std::max(fewest, workers));
   }
   // More groups, or smaller bunches, if that shares the units out evenly.

@@ -1,11 +1,12 @@
 // Products in AMX's tile registers (TILE, BF16, INT8); everything else is AVX-512's.
 //
 // A tile register holds 16 rows of 64 bytes. One instruction multiplies 16 packed rows by 16 panel
-// rows, a block of K, into 16 x 16 sums:
+// rows, a block of K, into 16 x 16 sums. Two groups of rows meet three vectors of a panel, or two
+// where each side comes in parts:
 //
-//               panel, block by block:  b0   b1   b2
-//   16 rows  a0                         s0   s1   s2      tmm0-2
-//   16 rows  a1                         s3   s4   s5      tmm3-5;  tmm6 holds a panel's, tmm7 rows'
+//             panel:  b0    b1    b2                                b0    b1
+//   16 rows  a0      tmm0  tmm1  tmm2    a in tmm7       a0 (tmm4) tmm0  tmm1     b in tmm6 and 7
+//   16 rows  a1      tmm3  tmm4  tmm5    b in tmm6       a1 (tmm5) tmm2  tmm3
 //
 // bf16 and int8 panels are read as they are. f32 goes through bf16 without losing a bit: x is the
 // sum of three bf16, high + middle + low, of 8 bits each, and of the nine products of two such sums
