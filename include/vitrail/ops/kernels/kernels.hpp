@@ -14,13 +14,12 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// How the left side of a product, the activations, is stored for a tile.
+/// How the left side of a product, the activations, is stored for a tile: block by block of K, and
+/// in each block 64 bytes of every row, so that a tile reads memory in order.
 ///
-///   rows of one tile     block 0            block 1           ...   each block holds 64 bytes of
-///     row 0              64 bytes           64 bytes                every row: whatever the
-///     format, row 1              64 bytes           64 bytes                a tile reads memory in
-///     order,
-///     ...                                                           and a row is copied in lines
+///     block 0                              block 1
+///     row 0     row 1     ...   row 8      row 0     row 1     ...
+///     64 bytes  64 bytes        64 bytes   64 bytes  64 bytes
 enum class LeftFormat {
   f32,         // 16 values a block
   bf16_wide,   // 16 values a block, rounded to bf16 and kept as f32
