@@ -31,7 +31,7 @@ TEST(ProductPlan, PutsEveryTileAndEveryPanelIntoOneUnit) {
   for_every_plan([](const Panels& weight, const ProductPlan& plan, Index M) {
     ASSERT_GE(plan.groups, 1);
     ASSERT_LE(plan.groups, plan.tiles.count());
-    EXPECT_EQ(plan.tiles.begin(plan.tiles.count()), M);
+    EXPECT_EQ(plan.tiles.first_row(plan.tiles.count()), M);
     ASSERT_GE(plan.bunches, 1);
     EXPECT_EQ(plan.first_panel(weight, 0), 0);
     EXPECT_EQ(plan.first_panel(weight, plan.bunches), weight.count());

@@ -21,7 +21,7 @@ TEST(RowTiles, CoverEveryRowOnceInTilesThatDifferByOneUnitAtMost) {
       Index least_units = most;
       Index most_units = 0;
       for (Index t = 0; t < tiles.count(); ++t) {
-        EXPECT_EQ(tiles.begin(t), next);
+        EXPECT_EQ(tiles.first_row(t), next);
         EXPECT_GT(tiles.rows(t), 0);
         EXPECT_LE(tiles.rows(t), most);
         const Index units = (tiles.rows(t) + unit - 1) / unit;

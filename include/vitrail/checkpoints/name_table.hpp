@@ -64,7 +64,8 @@ class NameTable {
   }
   /// Adds a tensor whose name no pattern gives; it goes before the rules.
   VITRAIL_NOINLINE void add(std::string ours, TensorSource source) {
-    single_.emplace(std::move(ours), sources_.size()).first->second = sources_.size();
+    const auto place = single_.emplace(std::move(ours), sources_.size()).first;
+    place->second = sources_.size();
     sources_.push_back(std::move(source));
   }
 

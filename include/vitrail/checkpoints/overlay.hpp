@@ -46,7 +46,8 @@ class OverlaidTensors : public NamedTensors {
  private:
   /// In the place of what has this name already.
   VITRAIL_NOINLINE static void put(std::string name, const AnyView& view, Table& table) {
-    table.emplace(std::move(name), view).first->second = view;
+    const auto place = table.emplace(std::move(name), view).first;
+    place->second = view;
   }
 
   /// The checkpoint's name for a tensor of the overlay.

@@ -124,7 +124,8 @@ class NamedTensors {
       fail(where, "is there twice");
   }
   VITRAIL_NOINLINE void set_metadata(std::string key, std::string value) {
-    metadata_.emplace(std::move(key), std::string()).first->second = std::move(value);
+    const auto place = metadata_.emplace(std::move(key), std::string()).first;
+    place->second = std::move(value);
   }
   /// Keeps a file mapped.
   void keep(std::shared_ptr<const MappedFile> file) { files_.push_back(std::move(file)); }

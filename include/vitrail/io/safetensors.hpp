@@ -216,7 +216,7 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
     const std::size_t b_size = size_of(b.view.dtype);
     return a_size != b_size ? (a_size > b_size ? -1 : 1) : a.name.compare(b.name);
   };
-  if (!order.empty()) std::qsort(order.data(), order.size(), sizeof order[0], by_size_and_name);
+  if (!order.empty()) std::qsort(order.data(), order.size(), sizeof(void*), by_size_and_name);
 
   NamedTensors::Strings seen;
   const auto json_string = [&](const std::string& text) {

@@ -227,10 +227,10 @@ inline void ZipArchive::check_layout() const {
   std::vector<const ZipEntry*> order;
   for (const ZipEntry& entry : entries_) order.push_back(&entry);
   if (order.empty()) return;
-  std::qsort(order.data(), order.size(), sizeof order[0], by_name);
+  std::qsort(order.data(), order.size(), sizeof(void*), by_name);
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i]->name == order[i - 1]->name) fail(name_of_entry(*order[i]), "is there twice");
-  std::qsort(order.data(), order.size(), sizeof order[0], by_place);
+  std::qsort(order.data(), order.size(), sizeof(void*), by_place);
   for (std::size_t i = 1; i < order.size(); ++i) {
     const auto end = static_cast<std::uint64_t>(order[i - 1]->data.data() +
                                                 order[i - 1]->data.size() - bytes_.data());

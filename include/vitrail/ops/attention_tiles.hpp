@@ -171,7 +171,7 @@ class TiledAttention {
   };
   [[nodiscard]] Tile tile_at(Index tile) const {
     const Index rows = tiles_.rows(tile);
-    return {tiles_.begin(tile), rows, product_.padded_rows(rows)};
+    return {tiles_.first_row(tile), rows, product_.padded_rows(rows)};
   }
   /// Bytes of a block of the packed left side.
   [[nodiscard]] Index block_bytes(const Tile& tile) const {

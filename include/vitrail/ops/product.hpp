@@ -28,7 +28,7 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   const Kernels& kernels = weight.kernels();
   const LeftFormat format = weight.product().left;
   const Index K = weight.inputs();
-  const Index begin = plan.tiles.begin(tile);
+  const Index begin = plan.tiles.first_row(tile);
   const Index rows = plan.tiles.rows(tile);
   const Index padded = weight.product().padded_rows(rows);
   const Index lines = left_lines(format);

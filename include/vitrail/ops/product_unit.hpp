@@ -237,7 +237,7 @@ class Unit {
         scratch_.sums +
         (plan_.pieces > 1 ? (turn.panel - first_panel_) * sums_of_panel(weight, plan_) : 0);
     for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-      const Index begin = plan_.tiles.begin(tile);
+      const Index begin = plan_.tiles.first_row(tile);
       const Index rows = plan_.tiles.rows(tile);
       const Index padded = product.padded_rows(rows);
       float* const at = sums + (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums;

@@ -23,11 +23,11 @@ class RowTiles {
   }
   [[nodiscard]] Index count() const { return count_; }
   /// The first row of a tile.
-  [[nodiscard]] Index begin(Index tile) const {
+  [[nodiscard]] Index first_row(Index tile) const {
     return std::min(rows_, (tile * units_ + std::min(tile, larger_)) * unit_);
   }
   /// The rows of a tile.
-  [[nodiscard]] Index rows(Index tile) const { return begin(tile + 1) - begin(tile); }
+  [[nodiscard]] Index rows(Index tile) const { return first_row(tile + 1) - first_row(tile); }
 
  private:
   Index rows_ = 0;

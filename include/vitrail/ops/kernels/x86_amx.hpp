@@ -307,7 +307,7 @@ ProductKernels product(LeftFormat left, Index step, Index piece_blocks, Index bu
   product.bunch_panels = bunch_panels;
   use_tiles(product, tile<Op, 1>, tile<Op, 2>);
   product.saturate = saturate<Op>;
-  product.operations_per_round = 6 * 16 * 16 * 16 * step * 2;
+  product.operations_per_round = Index{6} * 16 * 16 * 16 * 2 * step;
   return product;
 }
 
