@@ -74,10 +74,13 @@
 #define VITRAIL_RESTRICT __restrict__
 #define VITRAIL_NOINLINE __attribute__((noinline))
 #define VITRAIL_ALWAYS_INLINE inline __attribute__((always_inline))
+// Asks for the cache line of an address, into the second cache.
+#define VITRAIL_PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
 #define VITRAIL_RESTRICT
 #define VITRAIL_NOINLINE
 #define VITRAIL_ALWAYS_INLINE inline
+#define VITRAIL_PREFETCH(address) static_cast<void>(address)
 #endif
 
 // Before a loop of known length over registers.

@@ -72,4 +72,17 @@ TEST(Workspace, PadsEveryRowOfAMatrixToItsBoundary) {
   }
 }
 
+TEST(Workspace, KeepsWhatWorkersWritePagesApart) {
+  Workspace workspace;
+  const Workspace::Scope scope(workspace);
+  for (const Index count : {0, 1, 5000}) {
+    const MatrixView<float> rows = workspace.per_worker<float>(3, count);
+    EXPECT_EQ(rows.extent(0), 3);
+    EXPECT_EQ(rows.extent(1), count);
+    EXPECT_GE((rows.stride(0) - count) * Index{sizeof(float)}, 8192);
+    // One worker has nobody to keep away from.
+    EXPECT_LT(workspace.per_worker<float>(1, count).stride(0), count + 16);
+  }
+}
+
 }  // namespace

@@ -68,10 +68,10 @@ class TiledAttention {
     const Index workers = WorkRanges::workers_for(context.executor, units);
     const Workspace::Scope scope(context.workspace);
     const auto floats = [&](Index count) {
-      return context.workspace.matrix<float>(workers, count);
+      return context.workspace.per_worker<float>(workers, count);
     };
     const auto bytes = [&](Index count) {
-      return context.workspace.matrix<std::uint8_t>(workers, count);
+      return context.workspace.per_worker<std::uint8_t>(workers, count);
     };
     const Index rows = product_.tile_rows();
     const MatrixView<float> keys = floats(hd_ * key_panels_.total);

@@ -105,23 +105,23 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
     between = take_left(last_weight, last_plan, context.workspace);
     to = {between.tiles, 0, last_plan.tile_bytes, last_weight.product().left};
   }
-  const MatrixView<float> sums = context.workspace.matrix<float>(
+  const MatrixView<float> sums = context.workspace.per_worker<float>(
       workers, std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
-  const MatrixView<std::uint8_t> prepared = context.workspace.matrix<std::uint8_t>(
-      workers * 2, std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan)));
+  const Index slab_bytes =
+      std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan));
+  const auto prepared = context.workspace.per_worker<std::uint8_t>(workers, 2 * slab_bytes);
   const MatrixView<float> normalised =
-      context.workspace.matrix<float>(workers, norm == nullptr ? 1 : x.extent(1));
+      context.workspace.per_worker<float>(workers, norm == nullptr ? 0 : x.extent(1));
 
   WorkRanges packing(plan.tiles.count(), workers);
   WorkRanges multiplying(units, workers);
   WorkRanges again(last_units, workers);
   context.executor.parallel_for(workers, [&](Index worker) {
     const TileScope tiles(weight.product());
-    const ProductScratch scratch{&sums(worker, 0),
-                                 {reinterpret_cast<std::byte*>(prepared[2 * worker].data()),
-                                  reinterpret_cast<std::byte*>(prepared[2 * worker + 1].data())}};
+    auto* const slabs = reinterpret_cast<std::byte*>(prepared[worker].data());
+    const ProductScratch scratch{sums[worker].data(), {slabs, slabs + slab_bytes}};
     for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
-      pack_tile(weight, plan, x, norm, t, left, &normalised(worker, 0));
+      pack_tile(weight, plan, x, norm, t, left, normalised[worker].data());
       packing.mark_done();
     }
     packing.wait_for_all();

@@ -52,7 +52,7 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   if (product.rows_in_cache) {
     const Index sums = plan.pieces == 1 ? 0 : product.bunch_panels * weight.width() * rows * 4;
     const Index tile_bytes = (plan.tile_bytes + plan.pieces - 1) / plan.pieces + sums;
-    in_cache = std::max(Index{1}, cpu().level2_bytes / 2 / tile_bytes);
+    in_cache = std::max(Index{1}, cpu().level2_bytes * 3 / 4 / tile_bytes);
   }
   Index fewest = (plan.tiles.count() + in_cache - 1) / in_cache;
   // Where rows outweigh weights each worker keeps to its own rows: weights that all read
@@ -62,10 +62,10 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   if (packed_bytes > static_cast<Index>(weight.byte_size())) {
     fewest = std::min(plan.tiles.count(), std::max(fewest, workers));
   }
-  // More groups, or smaller bunches, if that shares the units out evenly.
+  // More groups, or smaller bunches, if that shares the units out evenly; not more of them, for the
+  // rows pass by once for each.
   const Index bunches = (weight.count() + product.bunch_panels - 1) / product.bunch_panels;
-  const Index share = workers == 1 ? 1 : 2 * workers;
-  plan.bunches = std::min(weight.count(), (bunches + share - 1) / share * share);
+  plan.bunches = std::min(weight.count(), (bunches + workers - 1) / workers * workers);
   plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, workers);
   return plan;
 }

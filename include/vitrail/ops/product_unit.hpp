@@ -14,16 +14,17 @@ struct LeftSide {
   Quantised* quantised;  // (tiles * tile_rows), int8 only
 };
 
-/// Bytes that the tiles ask for while they run, so many lines for each of their blocks.
+/// Bytes that somebody needs soon, asked for while tiles run: so many lines for each of their
+/// blocks.
 struct Fetch {
   const std::byte* next;
   const std::byte* end;
   Index lines_per_block;
 
-  Fetch(const Slab& slab, Index blocks)
-      : next(slab.begin),
-        end(slab.begin + slab.rows * slab.row_bytes),
-        lines_per_block(std::min(Index{16}, (end - next + blocks * 64 - 1) / (blocks * 64))) {}
+  Fetch(const std::byte* begin, Index bytes, Index blocks)
+      : next(begin),
+        end(begin + bytes),
+        lines_per_block(std::min(Index{16}, (bytes + blocks * 64 - 1) / (blocks * 64))) {}
   /// Nothing.
   Fetch() : next(nullptr), end(nullptr), lines_per_block(0) {}
   void advance(Index blocks) {
@@ -62,8 +63,9 @@ struct PanelEnd {
   Index columns;
 };
 
-/// Work for the units that tiles in registers of their own leave idle: the end of the tile before,
-/// and the preparation of the next slab, in slices.
+/// Work for the units that tiles in registers of their own leave idle, in slices: the end of the
+/// tile before, the preparation of the next slab, the next piece of rows on its way from the cache
+/// of whoever wrote it.
 class Meanwhile {
  public:
   Meanwhile(const Kernels& kernels, const ProductKernels& product)
@@ -95,8 +97,14 @@ class Meanwhile {
     while (slab_.rows > 0) prepare_block();
   }
 
+  void fetch(const Fetch& rows) { rows_ = rows; }
+
  private:
   void do_slice() {
+    for (Index line = 0; line < rows_.lines_per_block && rows_.next < rows_.end; ++line) {
+      VITRAIL_PREFETCH(rows_.next);
+      rows_.next += 64;
+    }
     if (end_.rows > 0) finish_rows();
     if (slab_.rows > 0 && --countdown_ <= 0) {
       countdown_ = pause_;
@@ -136,6 +144,7 @@ class Meanwhile {
   std::byte* out_ = nullptr;
   Index pause_ = 1;
   Index countdown_ = 1;
+  Fetch rows_;
 };
 
 /// What one worker needs while it multiplies.
@@ -214,8 +223,18 @@ class Unit {
     const Turn turn =
         next < turns ? turn_at(next) : Turn{last_panel_ + next - turns, 0};  // of the next bunch
     if (turn.panel >= of_.weight.count()) return {};
-    return {slab_of(of_.weight, plan_, turn.panel, turn.piece),
-            (last_tile_ - first_tile_) * blocks};
+    const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
+    return {slab.begin, slab.rows * slab.row_bytes, (last_tile_ - first_tile_) * blocks};
+  }
+  /// A tile's part in the next piece of its rows: all panels together fetch them whole.
+  [[nodiscard]] Fetch rows_after(Turn turn, const std::byte* tile, Index block_bytes) const {
+    if (turn.piece + 1 == plan_.pieces) return {};
+    const Index panels = last_panel_ - first_panel_;
+    const Index lines = blocks_of(turn.piece + 1) * block_bytes / 64;
+    const Index from = (turn.panel - first_panel_) * lines / panels;
+    const Index to = (turn.panel - first_panel_ + 1) * lines / panels;
+    return {tile + plan_.first_block(turn.piece + 1) * block_bytes + from * 64, (to - from) * 64,
+            blocks_of(turn.piece)};
   }
 
   void run_slab(Turn turn, const Slab& slab, const std::byte* right, Fetch ahead,
@@ -228,7 +247,6 @@ class Unit {
     const Index vectors = weight.vectors(turn.panel);
     const Index first_block = plan_.first_block(turn.piece);
     const Index blocks = blocks_of(turn.piece);
-    const Index lines = left_lines(product.left);
     const bool last = turn.piece + 1 == plan_.pieces;
     const bool packed = y_.tile_bytes > 0;
     const Index row_bytes = vectors * kernels.vector * 4;  // of sums
@@ -240,6 +258,8 @@ class Unit {
       const Index begin = plan_.tiles.first_row(tile);
       const Index rows = plan_.tiles.rows(tile);
       const Index padded = product.padded_rows(rows);
+      const Index block_bytes = padded * left_lines(product.left) * 64;
+      const std::byte* const left = left_.tiles + tile * plan_.tile_bytes;
       float* const at = sums + (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums;
       if (plan_.pieces == 1) next_sums_ = 1 - next_sums_;
       const Target to = packed ? Target{y_.data + tile * y_.tile_bytes, 64,
@@ -256,8 +276,9 @@ class Unit {
       const Index near_stride =
           residual == nullptr ? y_.row_bytes : whole.residual_stride * Index{sizeof(float)};
       meanwhile.plan(blocks);
+      if (product.has_meanwhile) meanwhile.fetch(rows_after(turn, left, block_bytes));
       product.tile_for(vectors, rows)({
-          .left = left_.tiles + tile * plan_.tile_bytes + first_block * padded * lines * 64,
+          .left = left + first_block * block_bytes,
           .right = right,
           .steps = slab.rows,
           .vectors = vectors,

@@ -95,11 +95,12 @@ class ThreadPool final : public Executor {
     epoch_.wait(seen);
   }
 
-  // Each on a cache line of its own: the line the threads spin on is written once per loop.
-  alignas(64) std::atomic<std::uint32_t> epoch_{0};  // one more for every loop
-  alignas(64) std::atomic<Index> next_{0};           // the next index to hand out
-  alignas(64) std::atomic<int> inside_{0};           // threads that may be looking at the loop
-  alignas(64) std::atomic<bool> open_{false};        // whether they may take indices
+  // Each on a pair of cache lines of its own, as cores fetch them: the line the threads spin on is
+  // written once per loop.
+  alignas(128) std::atomic<std::uint32_t> epoch_{0};  // one more for every loop
+  alignas(128) std::atomic<Index> next_{0};           // the next index to hand out
+  alignas(128) std::atomic<int> inside_{0};           // threads that may be looking at the loop
+  alignas(128) std::atomic<bool> open_{false};        // whether they may take indices
   std::atomic<bool> busy_{false};
   std::atomic<bool> stop_{false};
   const ParallelTask* task_ = nullptr;  // written while the door is closed

@@ -75,12 +75,13 @@ class WorkRanges {
  private:
   [[nodiscard]] Index begin_of(Index worker) const { return worker * units_ / workers_; }
 
-  struct alignas(64) Range {
+  /// Two lines: cores fetch them in pairs.
+  struct alignas(128) Range {
     std::atomic<Index> next;
   };
   Index units_;
   Index workers_;
-  alignas(64) std::atomic<Index> done_{0};
+  alignas(128) std::atomic<Index> done_{0};
   Range ranges_[most_workers];
 };
 

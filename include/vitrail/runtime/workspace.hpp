@@ -58,6 +58,15 @@ class Workspace {
     return {take<T>(rows * stride), {rows, columns}, {stride, 1}};
   }
 
+  /// (workers, count), uninitialised, for each worker a row that it alone writes. Rows are two
+  /// pages apart: a core also fetches what follows the lines it reads, and lines that another one
+  /// is writing there would go back and forth.
+  template <Element T>
+  [[nodiscard]] MatrixView<T> per_worker(Index workers, Index count) {
+    const Index gap = workers > 1 ? Index{2} * 4096 / Index{sizeof(T)} : 0;
+    return matrix<T>(workers, count + gap).columns(0, count);
+  }
+
   /// Bytes held.
   [[nodiscard]] std::size_t capacity() const {
     std::size_t total = 0;

@@ -317,11 +317,11 @@ inline Kernels table() {
   k.f32.left = LeftFormat::bf16_split;
   k.f32.panel_vectors = 2;
   k.f32.piece_blocks = 12;
-  k.f32.bunch_panels = 12;
+  k.f32.bunch_panels = 24;
   use_tiles(k.f32, split_tile<1>, split_tile<2>);
   k.f32.prepare = split_panel;
   k.f32.prepared_bytes = 3 * tile_bytes;
-  k.bf16 = product<Bf16>(LeftFormat::bf16, 2, 24, 8);
+  k.bf16 = product<Bf16>(LeftFormat::bf16, 2, 24, 24);
   k.int8 = product<Int8>(LeftFormat::s8, 4, 8, 4);
   k.attention_bf16 = k.bf16;
   k.attention_bf16.prepare = round_panel;
