@@ -226,13 +226,17 @@ class Unit {
     const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
     return {slab.begin, slab.rows * slab.row_bytes, (last_tile_ - first_tile_) * blocks};
   }
-  /// A tile's part in the next piece of its rows: all panels together fetch them whole.
+  /// A tile's part in the next piece of its rows: the last panels together fetch them whole, as
+  /// late as that does not crowd the tiles' own loads.
   [[nodiscard]] Fetch rows_after(Turn turn, const std::byte* tile, Index block_bytes) const {
     if (turn.piece + 1 == plan_.pieces) return {};
     const Index panels = last_panel_ - first_panel_;
+    const Index fetching = panels < 8 ? panels : (panels + 1) / 2;
+    const Index part = turn.panel - (last_panel_ - fetching);
+    if (part < 0) return {};
     const Index lines = blocks_of(turn.piece + 1) * block_bytes / 64;
-    const Index from = (turn.panel - first_panel_) * lines / panels;
-    const Index to = (turn.panel - first_panel_ + 1) * lines / panels;
+    const Index from = part * lines / fetching;
+    const Index to = (part + 1) * lines / fetching;
     return {tile + plan_.first_block(turn.piece + 1) * block_bytes + from * 64, (to - from) * 64,
             blocks_of(turn.piece)};
   }
