@@ -23,6 +23,7 @@ void for_every_plan(Check check) {
           for (const Index workers : {1, 2, 7}) {
             const Panels weight(*kernels, precision, N, K);
             check(weight, plan_product(weight, M, workers), M);
+            check(weight, plan_product(weight, M, workers, true), M);
           }
   }
 }
@@ -56,6 +57,21 @@ TEST(ProductPlan, CutsKIntoPiecesOfWholeBlocks) {
       }
       EXPECT_EQ(rows, weight.steps());
     }
+  });
+}
+
+TEST(ProductPlan, CutsTheSameWeightsIntoTheSamePartsWhateverElseThereIs) {
+  for_every_plan([](const Panels& weight, const ProductPlan& plan, Index) {
+    EXPECT_EQ(plan.parts, plan_product(weight, 1, 1).parts);
+    EXPECT_EQ(plan.pieces % plan.parts, 0);
+    Index begun = 0;
+    for (Index piece = 0; piece < plan.pieces; ++piece) {
+      if (plan.begins_part(piece)) ++begun;
+      EXPECT_EQ(plan.part_of(piece), begun - 1);
+    }
+    EXPECT_EQ(begun, plan.parts);
+    EXPECT_EQ(plan.units(),
+              plan.groups * plan.bunches * (plan.parts_apart ? plan.parts : Index{1}));
   });
 }
 

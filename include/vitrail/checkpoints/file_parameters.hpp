@@ -109,20 +109,20 @@ class FileParameters final : public Parameters<T> {
       packed = pack_quantised(stored, N, K);
     } else if (stored.layout != Layout::same) {
       const Tensor<T, 1> rows = tensor(name, shape);
-      packed = PackedMatrix<T>::pack({rows.data(), {N, K}}, precision, executor_);
+      packed = PackedMatrix<T>::pack({rows.data(), {N, K}}, precision, executor_, &memory_);
     } else if (stored.count() == 1 && is_in_place(first.view)) {
       const auto* const rows = reinterpret_cast<const T*>(first.view.bytes.data());
-      packed = PackedMatrix<T>::pack({rows, {N, K}}, precision, executor_);
+      packed = PackedMatrix<T>::pack({rows, {N, K}}, precision, executor_, &memory_);
     } else if (stored.count() == 1 && first.view.dtype == DType::bf16 &&
                precision == Precision::bf16) {
-      packed = PackedMatrix<T>::pack_bf16(N, K, first.view.bytes.data(), executor_);
+      packed = PackedMatrix<T>::pack_bf16(N, K, first.view.bytes.data(), executor_, &memory_);
     } else {  // converted panel by panel
       const Index part_rows = N / stored.count();
       const auto source = [&](Index begin, Index end, T* out) {
         for (Index n = begin; n < end; ++n, out += K)
           convert_row(stored.parts[static_cast<std::size_t>(n / part_rows)], n % part_rows, K, out);
       };
-      packed = PackedMatrix<T>::pack(N, K, source, precision, executor_);
+      packed = PackedMatrix<T>::pack(N, K, source, precision, executor_, &memory_);
     }
     for (const Part& part : stored.parts) tensors().release(part.view);
     return packed;
@@ -223,11 +223,11 @@ class FileParameters final : public Parameters<T> {
            reinterpret_cast<std::uintptr_t>(view.bytes.data()) % alignof(T) == 0;
   }
 
-  PackedMatrix<T> pack_quantised(const Stored& stored, Index N, Index K) const {
+  PackedMatrix<T> pack_quantised(const Stored& stored, Index N, Index K) {
     if (stored.count() == 1 && stored.layout == Layout::same) {
       const Part& part = stored.parts.front();
       const auto* const rows = reinterpret_cast<const std::int8_t*>(part.view.bytes.data());
-      return PackedMatrix<T>::pack_int8(N, K, rows, part.scales.data(), executor_);
+      return PackedMatrix<T>::pack_int8(N, K, rows, part.scales.data(), executor_, &memory_);
     }
     Tensor<std::int8_t, 1> rows({N * K});
     std::vector<float> scales;
@@ -238,7 +238,7 @@ class FileParameters final : public Parameters<T> {
       scales.insert(scales.end(), part.scales.begin(), part.scales.end());
       filled += count;
     }
-    return PackedMatrix<T>::pack_int8(N, K, rows.data(), scales.data(), executor_);
+    return PackedMatrix<T>::pack_int8(N, K, rows.data(), scales.data(), executor_, &memory_);
   }
 
   /// The scales of `count` rows from `begin` on: NAME.scale beside int8 NAME, as convert writes it.
@@ -289,6 +289,7 @@ class FileParameters final : public Parameters<T> {
   const Checkpoint& checkpoint_;
   Precision precision_;
   Executor& executor_;
+  WeightMemory memory_;
   NamedTensors::Table used_;
 };
 

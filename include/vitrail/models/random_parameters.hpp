@@ -28,7 +28,7 @@ class RandomParameters final : public Parameters<T> {
     const Index K = shape.count() / shape[0];
     const Tensor<T, 1> values = uniform(shape.count(), 0, std::sqrt(3.0 / static_cast<double>(K)));
     return PackedMatrix<T>::pack({values.data(), {shape[0], K}},
-                                 product_precision(name, precision_), executor_);
+                                 product_precision(name, precision_), executor_, &memory_);
   }
 
  private:
@@ -46,6 +46,7 @@ class RandomParameters final : public Parameters<T> {
   std::uint64_t state_;
   Precision precision_;
   Executor& executor_;
+  WeightMemory memory_;
 };
 
 VITRAIL_END_COLD_NAMESPACE

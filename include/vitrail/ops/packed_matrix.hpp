@@ -28,11 +28,12 @@ class PackedMatrix {
   VITRAIL_NOINLINE PackedMatrix& operator=(PackedMatrix&&) noexcept = default;
   VITRAIL_NOINLINE ~PackedMatrix() = default;
 
-  /// Packs `weight` (N, K), which may be freed afterwards.
+  /// Packs `weight` (N, K), which may be freed afterwards. The panels lie in `memory`, here and
+  /// below, or where that is null in memory of their own.
   [[nodiscard]] static PackedMatrix pack(MatrixView<const T> weight, Precision precision,
-                                         Executor& executor) {
+                                         Executor& executor, WeightMemory* memory = nullptr) {
     const Index stride = weight.stride(0);
-    return pack_panels(weight.extent(0), weight.extent(1), precision, executor,
+    return pack_panels(weight.extent(0), weight.extent(1), precision, executor, memory,
                        [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
                          packed.fill(begin, end, weight.data() + begin * stride, stride);
                        });
@@ -41,8 +42,8 @@ class PackedMatrix {
   /// Packs (N, K) weights read piece by piece from `source`, which is called from several threads
   /// at once, for each row once.
   [[nodiscard]] static PackedMatrix pack(Index N, Index K, RowSource<T> source, Precision precision,
-                                         Executor& executor) {
-    return pack_panels(N, K, precision, executor,
+                                         Executor& executor, WeightMemory* memory = nullptr) {
+    return pack_panels(N, K, precision, executor, memory,
                        [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>& scratch) {
                          scratch.resize(static_cast<std::size_t>((end - begin) * K));
                          source(begin, end, scratch.data());
@@ -52,9 +53,9 @@ class PackedMatrix {
 
   /// Packs (N, K) weights that are bf16 already, for Precision::bf16; `rows` has any alignment.
   [[nodiscard]] static PackedMatrix pack_bf16(Index N, Index K, const std::byte* rows,
-                                              Executor& executor) {
+                                              Executor& executor, WeightMemory* memory = nullptr) {
     const Index row_bytes = K * Index{sizeof(bf16)};
-    return pack_panels(N, K, Precision::bf16, executor,
+    return pack_panels(N, K, Precision::bf16, executor, memory,
                        [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
                          packed.fill_bf16(begin, end, rows + begin * row_bytes);
                        });
@@ -63,8 +64,9 @@ class PackedMatrix {
   /// Packs (N, K) weights that were quantised before, for Precision::int8: `rows` times `scales`
   /// (N).
   [[nodiscard]] static PackedMatrix pack_int8(Index N, Index K, const std::int8_t* rows,
-                                              const float* scales, Executor& executor) {
-    return pack_panels(N, K, Precision::int8, executor,
+                                              const float* scales, Executor& executor,
+                                              WeightMemory* memory = nullptr) {
+    return pack_panels(N, K, Precision::int8, executor, memory,
                        [&](PackedMatrix& packed, Index begin, Index end, std::vector<T>&) {
                          packed.fill_int8(begin, end, rows + begin * K, scales + begin);
                        });
@@ -90,7 +92,7 @@ class PackedMatrix {
       FunctionRef<void(PackedMatrix& packed, Index begin, Index end, std::vector<T>& scratch)>;
 
   static PackedMatrix pack_panels(Index N, Index K, Precision precision, Executor& executor,
-                                  FillPanel fill_panel) {
+                                  WeightMemory* memory, FillPanel fill_panel) {
     PackedMatrix packed;
     packed.outputs_ = N;
     packed.inputs_ = K;
@@ -99,7 +101,7 @@ class PackedMatrix {
     Index width = 16;
     if constexpr (std::same_as<T, float>) {
       if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
-        packed.panels_ = detail::Panels(*kernels, precision, N, K);
+        packed.panels_ = detail::Panels(*kernels, precision, N, K, memory);
         packed.has_panels_ = true;
         width = packed.panels_.width();
       }

@@ -13,7 +13,7 @@
 
 #include <vitrail/ops/kernels/select.hpp>
 #include <vitrail/ops/precision.hpp>
-#include <vitrail/runtime/huge_pages.hpp>
+#include <vitrail/ops/weight_memory.hpp>
 #include <vitrail/runtime/work_ranges.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -23,14 +23,15 @@ namespace detail {
 class Panels {
  public:
   Panels() = default;
-  /// Empty panels for (N, K) weights.
-  Panels(const Kernels& kernels, Precision precision, Index N, Index K)
+  /// Empty panels for (N, K) weights, in `memory` or, without, in memory of their own.
+  Panels(const Kernels& kernels, Precision precision, Index N, Index K,
+         WeightMemory* memory = nullptr)
       : kernels_(&kernels), precision_(precision), outputs_(N), inputs_(K) {
     steps_ = (K + product().step - 1) / product().step;
     if (product().whole_blocks) steps_ = padded_steps();
-    const Index bytes = first_byte(count() - 1) + steps_ * vectors(count() - 1) * vector_bytes();
-    memory_ = AlignedBytes(static_cast<std::size_t>(N == 0 ? 0 : bytes));
-    prefer_huge_pages(memory_.data(), memory_.size());
+    if (N > 0) bytes_ = first_byte(count() - 1) + steps_ * vectors(count() - 1) * vector_bytes();
+    WeightMemory own(0);
+    memory_ = (memory == nullptr ? own : *memory).take(static_cast<std::size_t>(bytes_));
     if (precision == Precision::int8) column_values_ = Tensor<float, 2>({2, N});
   }
 
@@ -52,7 +53,7 @@ class Panels {
     return std::min(product().panel_vectors, (left + kernels_->vector - 1) / kernels_->vector);
   }
   [[nodiscard]] const std::byte* panel(Index panel) const {
-    return memory_.data() + first_byte(panel);
+    return memory_.get() + first_byte(panel);
   }
   [[nodiscard]] const float* column_scale() const {
     return column_values_.empty() ? nullptr : column_values_.data();
@@ -61,7 +62,8 @@ class Panels {
     return column_values_.empty() ? nullptr : column_values_.data() + outputs_;
   }
   [[nodiscard]] std::size_t byte_size() const {
-    return memory_.size() + static_cast<std::size_t>(column_values_.count()) * sizeof(float);
+    return static_cast<std::size_t>(bytes_) +
+           static_cast<std::size_t>(column_values_.count()) * sizeof(float);
   }
 
   /// Fills one panel of bf16 from its rows as they are stored: contiguous, at any address.
@@ -105,7 +107,7 @@ class Panels {
   [[nodiscard]] Index first_byte(Index panel) const { return panel * steps_ * width() * 4; }
 
   [[nodiscard]] float* at(Index panel) {
-    return reinterpret_cast<float*>(memory_.data() + first_byte(panel));
+    return reinterpret_cast<float*>(memory_.get() + first_byte(panel));
   }
   [[nodiscard]] Index row_width(Index panel) const { return vectors(panel) * kernels_->vector; }
   /// Rows of the weights in a panel.
@@ -189,7 +191,8 @@ class Panels {
   Index outputs_ = 0;
   Index inputs_ = 0;
   Index steps_ = 0;
-  AlignedBytes memory_;
+  Index bytes_ = 0;
+  std::shared_ptr<std::byte> memory_;
   Tensor<float, 2> column_values_;  // int8: (2, N), scale of each output and sum of its weights
 };
 

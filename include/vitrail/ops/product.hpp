@@ -9,8 +9,9 @@
 //      cache while all tiles of the group use it and the next slab is fetched; the epilogue runs on
 //      each tile that has seen all of K
 //
-// K is never split between threads and each element adds its products in order: the result depends
-// on neither M nor threads nor cache sizes.
+// Each element adds its products in order, or those of the two halves of a long K and then the two
+// sums, on one thread as on many: the result depends on neither M nor threads nor cache sizes. Only
+// such halves may go to two threads: in an MLP each multiplies the hidden rows that it wrote.
 #ifndef VITRAIL_OPS_PRODUCT_HPP
 #define VITRAIL_OPS_PRODUCT_HPP
 
@@ -56,8 +57,7 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
 
 /// Floats that one worker keeps of unfinished tiles.
 inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
-  const Index panels = plan.pieces > 1 ? (weight.count() + plan.bunches - 1) / plan.bunches : 1;
-  return panels * sums_of_panel(weight, plan);
+  return (plan.parts_apart ? 1 : plan.parts) * sums_of_part(weight, plan);
 }
 
 /// Bytes that one worker keeps of a prepared slab.
@@ -89,9 +89,9 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   const Panels& weight = first.weight;
   const Panels& last_weight = then == nullptr ? weight : then->weight;
   const ProductPlan plan = plan_product(weight, M, threads);
-  const ProductPlan last_plan = plan_product(last_weight, M, threads);
-  const Index units = plan.groups * plan.bunches;
-  const Index last_units = last_plan.groups * last_plan.bunches;
+  const ProductPlan last_plan = plan_product(last_weight, M, threads, then != nullptr);
+  const Index units = plan.units();
+  const Index last_units = last_plan.units();
   const Index workers =
       WorkRanges::workers_for(context.executor, std::max({units, last_units, plan.tiles.count()}));
 
@@ -105,8 +105,10 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
     between = take_left(last_weight, last_plan, context.workspace);
     to = {between.tiles, 0, last_plan.tile_bytes, last_weight.product().left};
   }
+  // Of each worker, or, where parts of K are units of their own, of each unit.
   const MatrixView<float> sums = context.workspace.per_worker<float>(
-      workers, std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
+      std::max(workers, last_plan.parts_apart ? last_units : 0),
+      std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
   const Index slab_bytes =
       std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan));
   const auto prepared = context.workspace.per_worker<std::uint8_t>(workers, 2 * slab_bytes);
@@ -116,10 +118,13 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   WorkRanges packing(plan.tiles.count(), workers);
   WorkRanges multiplying(units, workers);
   WorkRanges again(last_units, workers);
+  std::array<Meeting, WorkRanges::most_workers> meetings;
   context.executor.parallel_for(workers, [&](Index worker) {
     const TileScope tiles(weight.product());
     auto* const slabs = reinterpret_cast<std::byte*>(prepared[worker].data());
-    const ProductScratch scratch{sums[worker].data(), {slabs, slabs + slab_bytes}};
+    float* const own = sums[worker].data();
+    const ProductScratch scratch{{own, own + sums_of_part(weight, plan)},
+                                 {slabs, slabs + slab_bytes}};
     for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
       pack_tile(weight, plan, x, norm, t, left, normalised[worker].data());
       packing.mark_done();
@@ -131,8 +136,16 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
     }
     if (then == nullptr) return;
     multiplying.wait_for_all();
+    ProductScratch last_scratch = scratch;
+    last_scratch.sums[1] = own + sums_of_part(last_weight, last_plan);
     for (Index u = again.next(worker); u >= 0; u = again.next(worker)) {
-      Unit(*then, last_plan, u, between, matrix, scratch).run();
+      Meeting* meeting = nullptr;
+      if (last_plan.parts_apart) {
+        const Index bunch = u % last_plan.bunches;
+        meeting = &meetings[static_cast<std::size_t>(bunch)];
+        last_scratch.sums = {sums[bunch].data(), sums[bunch + last_plan.bunches].data()};
+      }
+      Unit(*then, last_plan, u, between, matrix, last_scratch, meeting).run();
     }
   });
 }

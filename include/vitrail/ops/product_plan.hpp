@@ -1,5 +1,5 @@
 // How a packed product is cut: rows into tiles and groups of tiles, weights into panels and bunches
-// of panels, K into pieces.
+// of panels, K into pieces and these into halves.
 //
 //            bunch 0            bunch 1
 //         panel 0  panel 1   panel 2  panel 3
@@ -17,6 +17,13 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// Into how many parts K is cut that add up apart: a property of the weights, as results depend on
+/// it. Two, where K is long: two workers can then multiply one each.
+inline Index parts_of_inputs(const Panels& weight, Index pieces) {
+  const Index halving = weight.product().halving_pieces;
+  return halving > 0 && pieces >= halving && weight.inputs() > weight.outputs() ? 2 : 1;
+}
+
 /// How M rows of K values are cut.
 struct ProductPlan {
   RowTiles tiles;
@@ -24,16 +31,24 @@ struct ProductPlan {
   Index bunches;     // of panels
   Index row_bytes;   // of a packed row
   Index tile_bytes;  // of a packed tile
-  Index pieces;      // of K, in blocks
+  Index parts;       // of K: 2 where its halves add up apart and are then joined
+  Index pieces;      // of K, in blocks; as many in each part
   Index blocks;      // of 64 bytes per packed row
+  bool parts_apart;  // each part is a unit of its own
 
+  [[nodiscard]] Index units() const { return groups * bunches * (parts_apart ? parts : 1); }
   [[nodiscard]] Index first_block(Index piece) const { return piece * blocks / pieces; }
   [[nodiscard]] Index first_panel(const Panels& weight, Index bunch) const {
     return bunch * weight.count() / bunches;
   }
+  [[nodiscard]] Index part_of(Index piece) const { return piece * parts / pieces; }
+  [[nodiscard]] bool begins_part(Index piece) const { return piece % (pieces / parts) == 0; }
 };
 
-inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
+/// How `workers` multiply M rows. `rows_at_home`: they wrote the rows themselves, each its part of
+/// K, and the rows are still in their caches.
+inline ProductPlan plan_product(const Panels& weight, Index M, Index workers,
+                                bool rows_at_home = false) {
   const ProductKernels& product = weight.product();
   const Index rows = product.tile_rows();
   ProductPlan plan{};
@@ -43,6 +58,8 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   plan.row_bytes = plan.blocks * 64 * left_lines(product.left);
   plan.tile_bytes = rows * plan.row_bytes;
   plan.pieces = (plan.blocks + product.piece_blocks - 1) / product.piece_blocks;
+  plan.parts = parts_of_inputs(weight, plan.pieces);
+  plan.pieces = (plan.pieces + plan.parts - 1) / plan.parts * plan.parts;
   // The accumulators of a unit fit into a part of the second cache. The rows themselves need not:
   // they pass by once per panel, in order, while a larger group would read its panel less often.
   // Unless they are used up faster than they come: then a piece of them fits, beside the sums.
@@ -65,8 +82,12 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers) {
   // More groups, or smaller bunches, if that shares the units out evenly; not more of them, for the
   // rows pass by once for each.
   const Index bunches = (weight.count() + product.bunch_panels - 1) / product.bunch_panels;
-  plan.bunches = std::min(weight.count(), (bunches + workers - 1) / workers * workers);
-  plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, workers);
+  plan.parts_apart = rows_at_home && plan.parts > 1 && fewest == 1 && workers > 1 &&
+                     workers % plan.parts == 0 && weight.count() * plan.parts >= workers &&
+                     bunches <= WorkRanges::most_workers / plan.parts;
+  const Index sharing = plan.parts_apart ? workers / plan.parts : workers;  // one part's panels
+  plan.bunches = std::min(weight.count(), (bunches + sharing - 1) / sharing * sharing);
+  plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, sharing);
   return plan;
 }
 

@@ -2,7 +2,7 @@
 #ifndef VITRAIL_OPS_PRODUCT_UNIT_HPP
 #define VITRAIL_OPS_PRODUCT_UNIT_HPP
 
-#include <vitrail/ops/product_plan.hpp>
+#include <vitrail/ops/meanwhile.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -12,25 +12,6 @@ namespace detail {
 struct LeftSide {
   std::byte* tiles;      // (tiles, tile_bytes)
   Quantised* quantised;  // (tiles * tile_rows), int8 only
-};
-
-/// Bytes that somebody needs soon, asked for while tiles run: so many lines for each of their
-/// blocks.
-struct Fetch {
-  const std::byte* next;
-  const std::byte* end;
-  Index lines_per_block;
-
-  Fetch(const std::byte* begin, Index bytes, Index blocks)
-      : next(begin),
-        end(begin + bytes),
-        lines_per_block(std::min(Index{16}, (bytes + blocks * 64 - 1) / (blocks * 64))) {}
-  /// Nothing.
-  Fetch() : next(nullptr), end(nullptr), lines_per_block(0) {}
-  void advance(Index blocks) {
-    next += lines_per_block * blocks * 64;
-    if (next >= end) lines_per_block = 0;
-  }
 };
 
 /// Where finished tiles go: to the rows of a matrix, or packed, as the next product's left side.
@@ -48,108 +29,9 @@ struct Product {
   Activation activation;
 };
 
-/// The end of a tile: from its sums to where it belongs.
-struct TileEnd {
-  const float* sums;
-  Index rows;
-  Finish finish;
-  Target to;
-};
-
-/// What is the same for all tiles of one panel.
-struct PanelEnd {
-  Activation activation;
-  Index sums_stride;
-  Index columns;
-};
-
-/// Work for the units that tiles in registers of their own leave idle, in slices: the end of the
-/// tile before, the preparation of the next slab, the next piece of rows on its way from the cache
-/// of whoever wrote it.
-class Meanwhile {
- public:
-  Meanwhile(const Kernels& kernels, const ProductKernels& product)
-      : kernels_(kernels), product_(product) {}
-
-  /// At least so many calls of step() follow before the next finish_now().
-  void plan(Index slices) { rows_per_slice_ = (end_.rows + slices - 1) / slices; }
-
-  static void step(void* self) { static_cast<Meanwhile*>(self)->do_slice(); }
-
-  void finish_later(const TileEnd& end, const PanelEnd& panel) {
-    end_ = end;
-    panel_ = panel;
-  }
-  void finish_now() {
-    rows_per_slice_ = end_.rows;
-    finish_rows();
-  }
-
-  /// One block of the slab in every `pause` slices.
-  void prepare_later(const Slab& slab, Index vectors, std::byte* out, Index pause) {
-    slab_ = slab;
-    vectors_ = vectors;
-    out_ = out;
-    pause_ = pause;
-    countdown_ = pause;
-  }
-  void prepare_now() {
-    while (slab_.rows > 0) prepare_block();
-  }
-
-  void fetch(const Fetch& rows) { rows_ = rows; }
-
- private:
-  void do_slice() {
-    for (Index line = 0; line < rows_.lines_per_block && rows_.next < rows_.end; ++line) {
-      VITRAIL_PREFETCH(rows_.next);
-      rows_.next += 64;
-    }
-    if (end_.rows > 0) finish_rows();
-    if (slab_.rows > 0 && --countdown_ <= 0) {
-      countdown_ = pause_;
-      prepare_block();
-    }
-  }
-
-  void finish_rows() {
-    const Index rows = std::min(rows_per_slice_, end_.rows);
-    if (rows == 0) return;
-    kernels_.finish(panel_.activation, end_.sums, panel_.sums_stride, rows, panel_.columns,
-                    end_.finish, end_.to);
-    end_.rows -= rows;
-    end_.sums += rows * panel_.sums_stride;
-    end_.to.data += rows * end_.to.row_bytes;
-    if (end_.finish.residual != nullptr) {
-      end_.finish.residual += rows * end_.finish.residual_stride;
-    }
-    if (end_.finish.rows != nullptr) end_.finish.rows += rows;
-  }
-
-  void prepare_block() {
-    const Index rows = std::min(left_block(product_.left), slab_.rows);
-    product_.prepare(slab_.begin, rows, vectors_, out_);
-    slab_.begin += rows * slab_.row_bytes;
-    slab_.rows -= rows;
-    out_ += vectors_ * product_.prepared_bytes;
-  }
-
-  const Kernels& kernels_;
-  const ProductKernels& product_;
-  TileEnd end_{};
-  PanelEnd panel_{};
-  Index rows_per_slice_ = 0;
-  Slab slab_{};
-  Index vectors_ = 0;
-  std::byte* out_ = nullptr;
-  Index pause_ = 1;
-  Index countdown_ = 1;
-  Fetch rows_;
-};
-
-/// What one worker needs while it multiplies.
+/// What one worker needs while it multiplies a unit.
 struct ProductScratch {
-  float* sums;                         // of the unfinished tiles of a unit
+  std::array<float*, 2> sums;          // of the unit's unfinished tiles, for each part of K
   std::array<std::byte*, 2> prepared;  // slabs, where kernels do not read panels as they are
 };
 
@@ -160,31 +42,65 @@ inline Index sums_of_panel(const Panels& weight, const ProductPlan& plan) {
   return (plan.pieces > 1 ? group_tiles : 2) * weight.product().tile_rows() * weight.width();
 }
 
+/// Floats of the unfinished tiles of a unit, for each part of K.
+inline Index sums_of_part(const Panels& weight, const ProductPlan& plan) {
+  const Index panels = plan.pieces > 1 ? (weight.count() + plan.bunches - 1) / plan.bunches : 1;
+  return panels * sums_of_panel(weight, plan);
+}
+
+/// Where the two units meet that multiply one part of K each: whoever is the second to have the
+/// sums of some panels joins both. Nobody waits.
+class Meeting {
+ public:
+  /// Whether the other unit's sums are there.
+  [[nodiscard]] bool other_arrived(Index half) const {
+    return arrived_[half].load(std::memory_order_acquire) > 0;
+  }
+  /// This unit's sums are there. True if the other's are too.
+  [[nodiscard]] bool arrive(Index half) {
+    return arrived_[half].fetch_add(1, std::memory_order_acq_rel) > 0;
+  }
+
+ private:
+  std::atomic<int> arrived_[2] = {};  // for each half of the panels
+};
+
 /// One panel, or one piece of it, in a unit.
 struct Turn {
   Index panel;
   Index piece;
+  Index place;  // among the unit's panels, as they are taken
 };
 
-/// A bunch of panels against one group of tiles.
+/// A bunch of panels against one group of tiles; over all of K, or, with a Meeting, over one part.
 class Unit {
  public:
   Unit(const Product& of, const ProductPlan& plan, Index unit, const LeftSide& left,
-       const Destination& y, const ProductScratch& scratch)
-      : of_(of), plan_(plan), left_(left), y_(y), scratch_(scratch) {
+       const Destination& y, const ProductScratch& scratch, Meeting* meeting = nullptr)
+      : of_(of), plan_(plan), left_(left), y_(y), scratch_(scratch), meeting_(meeting) {
     const Index bunch = unit % plan.bunches;
-    const Index group = unit / plan.bunches;
+    const Index group = unit / plan.bunches % plan.groups;
     first_panel_ = plan.first_panel(of.weight, bunch);
     last_panel_ = plan.first_panel(of.weight, bunch + 1);
     first_tile_ = group * plan.tiles.count() / plan.groups;
     last_tile_ = (group + 1) * plan.tiles.count() / plan.groups;
+    last_piece_ = plan.pieces;
+    panel_sums_ = sums_of_panel(of.weight, plan);
+    tile_sums_ = of.weight.product().tile_rows() * of.weight.width();
+    if (meeting == nullptr) return;
+    const Index part = unit / plan.bunches / plan.groups;
+    first_piece_ = part * plan.pieces / plan.parts;
+    last_piece_ = (part + 1) * plan.pieces / plan.parts;
+    middle_panel_ = (first_panel_ + last_panel_) / 2;
+    // Each begins with those panels that the other one joins.
+    turned_by_ = part == 0 ? middle_panel_ - first_panel_ : 0;
   }
 
   void run() {
     const ProductKernels& product = of_.weight.product();
     Meanwhile meanwhile(of_.weight.kernels(), product);
     const Index panels = last_panel_ - first_panel_;
-    const Index turns = panels * plan_.pieces;
+    const Index turns = panels * (last_piece_ - first_piece_);
     for (Index t = 0; t < turns; ++t) {
       const Turn turn = turn_at(t);
       const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
@@ -204,7 +120,14 @@ class Unit {
                                   slices / blocks_of(next.piece));
         }
       }
-      run_slab(turn, slab, right, fetch_after(t, turns, blocks), meanwhile);
+      bool finishes = turn.piece + 1 == last_piece_;
+      const bool meets = finishes && meeting_ != nullptr;
+      if (meets) finishes = finishes_half(turn.panel);
+      run_slab(turn, slab, right, fetch_after(t, turns, blocks), finishes, meanwhile);
+      if (meets && !finishes && ends_half(turn.panel)) {
+        meanwhile.finish_now();
+        if (meeting_->arrive(half_of(turn.panel))) join(half_of(turn.panel), meanwhile);
+      }
     }
     meanwhile.finish_now();
   }
@@ -212,7 +135,20 @@ class Unit {
  private:
   [[nodiscard]] Turn turn_at(Index t) const {
     const Index panels = last_panel_ - first_panel_;
-    return {first_panel_ + t % panels, t / panels};
+    const Index place = t % panels;
+    return {first_panel_ + (place + turned_by_) % panels, first_piece_ + t / panels, place};
+  }
+  [[nodiscard]] Index half_of(Index panel) const { return panel < middle_panel_ ? 0 : 1; }
+  [[nodiscard]] bool ends_half(Index panel) const {
+    return panel + 1 == middle_panel_ || panel + 1 == last_panel_;
+  }
+  /// Whether this unit joins the sums of a panel's half on the way: if the other was there when the
+  /// half began.
+  [[nodiscard]] bool finishes_half(Index panel) {
+    if (panel == first_panel_ || panel == middle_panel_) {
+      joins_ = meeting_->other_arrived(half_of(panel));
+    }
+    return joins_;
   }
   [[nodiscard]] Index blocks_of(Index piece) const {
     return plan_.first_block(piece + 1) - plan_.first_block(piece);
@@ -221,18 +157,17 @@ class Unit {
   [[nodiscard]] Fetch fetch_after(Index t, Index turns, Index blocks) const {
     const Index next = t + (of_.weight.product().prepare == nullptr ? 1 : 2);
     const Turn turn =
-        next < turns ? turn_at(next) : Turn{last_panel_ + next - turns, 0};  // of the next bunch
-    if (turn.panel >= of_.weight.count()) return {};
+        next < turns ? turn_at(next) : Turn{last_panel_ + next - turns, 0, 0};  // of the next bunch
+    if (turn.panel >= of_.weight.count() || (next >= turns && meeting_ != nullptr)) return {};
     const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
     return {slab.begin, slab.rows * slab.row_bytes, (last_tile_ - first_tile_) * blocks};
   }
   /// A tile's part in the next piece of its rows: the last panels together fetch them whole, as
   /// late as that does not crowd the tiles' own loads.
   [[nodiscard]] Fetch rows_after(Turn turn, const std::byte* tile, Index block_bytes) const {
-    if (turn.piece + 1 == plan_.pieces) return {};
     const Index panels = last_panel_ - first_panel_;
     const Index fetching = panels < 8 ? panels : (panels + 1) / 2;
-    const Index part = turn.panel - (last_panel_ - fetching);
+    const Index part = turn.place - (panels - fetching);
     if (part < 0) return {};
     const Index lines = blocks_of(turn.piece + 1) * block_bytes / 64;
     const Index from = part * lines / fetching;
@@ -241,85 +176,132 @@ class Unit {
             blocks_of(turn.piece)};
   }
 
-  void run_slab(Turn turn, const Slab& slab, const std::byte* right, Fetch ahead,
+  /// A panel's sums, of one part of K.
+  [[nodiscard]] float* sums_of(Index part, Index panel) const {
+    return scratch_.sums[static_cast<std::size_t>(part)] + (panel - first_panel_) * panel_sums_;
+  }
+  [[nodiscard]] Index row_bytes_of_sums(Index panel) const {
+    return of_.weight.vectors(panel) * of_.weight.kernels().vector * 4;
+  }
+
+  /// Where a tile's outputs go.
+  [[nodiscard]] Target target_of(Index panel, Index tile) const {
+    const Index column = panel * of_.weight.width();
+    if (y_.tile_bytes == 0) {
+      return {y_.data + plan_.tiles.first_row(tile) * y_.row_bytes, y_.row_bytes, 64, column,
+              LeftFormat::f32};
+    }
+    const Index padded = of_.weight.product().padded_rows(plan_.tiles.rows(tile));
+    return {y_.data + tile * y_.tile_bytes, 64, padded * left_lines(y_.format) * 64, column,
+            y_.format};
+  }
+  [[nodiscard]] const float* residual_of(Index panel, Index tile) const {
+    const Finish& whole = of_.finish;
+    if (whole.residual == nullptr) return nullptr;
+    return whole.residual + plan_.tiles.first_row(tile) * whole.residual_stride +
+           panel * of_.weight.width();
+  }
+
+  /// The end of a tile of `sums`; `other` of the other part of K, or null.
+  void finish_later(Index panel, Index tile, float* sums, const float* other,
+                    Meanwhile& meanwhile) const {
+    const Finish& whole = of_.finish;
+    const Panels& weight = of_.weight;
+    const ProductKernels& product = weight.product();
+    const Index column = panel * weight.width();
+    const auto from_column = [column](const float* p) {
+      return p == nullptr ? nullptr : p + column;
+    };
+    const Finish finish = {
+        .bias = from_column(whole.bias),
+        .scale = from_column(whole.scale),
+        .residual = residual_of(panel, tile),
+        .residual_stride = whole.residual_stride,
+        .column_scale = from_column(whole.column_scale),
+        .column_sum = from_column(whole.column_sum),
+        .rows =
+            whole.column_scale == nullptr ? nullptr : left_.quantised + tile * product.tile_rows(),
+    };
+    // Rows that pad a tile are written too where the next product reads them.
+    const Index rows = plan_.tiles.rows(tile);
+    meanwhile.finish_later({sums, other, y_.tile_bytes > 0 ? product.padded_rows(rows) : rows,
+                            finish, target_of(panel, tile)},
+                           {of_.activation, row_bytes_of_sums(panel) / 4,
+                            std::min(weight.width(), weight.outputs() - column)});
+    if (!product.has_meanwhile) meanwhile.finish_now();
+  }
+
+  /// Joins and finishes half of the panels, whose sums are all there.
+  void join(Index half, Meanwhile& meanwhile) const {
+    const Index begin = half == 0 ? first_panel_ : middle_panel_;
+    const Index end = half == 0 ? middle_panel_ : last_panel_;
+    for (Index panel = begin; panel < end; ++panel) {
+      for (Index tile = first_tile_; tile < last_tile_; ++tile) {
+        const Index at = (tile - first_tile_) * tile_sums_;
+        finish_later(panel, tile, sums_of(0, panel) + at, sums_of(1, panel) + at, meanwhile);
+        meanwhile.finish_now();
+      }
+    }
+  }
+
+  /// The lines that the end of a tile touches: of the residual if there is one, which is y itself
+  /// as a rule.
+  void fetch_end(Index panel, Index tile, TileArguments& arguments) const {
+    const float* const residual = residual_of(panel, tile);
+    arguments.near = reinterpret_cast<const std::byte*>(residual);
+    arguments.near_stride = of_.finish.residual_stride * Index{sizeof(float)};
+    if (residual == nullptr) {
+      arguments.near = target_of(panel, tile).data + panel * of_.weight.width() * 4;
+      arguments.near_stride = y_.row_bytes;
+    }
+    arguments.near_rows = plan_.tiles.rows(tile);
+  }
+
+  /// One panel, or one piece of it, against all tiles; `finishes` if these have then seen all of K.
+  void run_slab(Turn turn, const Slab& slab, const std::byte* right, Fetch ahead, bool finishes,
                 Meanwhile& meanwhile) {
     const Panels& weight = of_.weight;
-    const Finish& whole = of_.finish;
-    const Kernels& kernels = weight.kernels();
     const ProductKernels& product = weight.product();
-    const Index column = turn.panel * weight.width();
-    const Index vectors = weight.vectors(turn.panel);
     const Index first_block = plan_.first_block(turn.piece);
     const Index blocks = blocks_of(turn.piece);
-    const bool last = turn.piece + 1 == plan_.pieces;
-    const bool packed = y_.tile_bytes > 0;
-    const Index row_bytes = vectors * kernels.vector * 4;  // of sums
-    const Index tile_sums = product.tile_rows() * weight.width();
-    float* const sums =
-        scratch_.sums +
-        (plan_.pieces > 1 ? (turn.panel - first_panel_) * sums_of_panel(weight, plan_) : 0);
+    const Index part = plan_.part_of(turn.piece);
+    const bool more_rows = turn.piece + 1 < last_piece_;
+    float* const sums = sums_of(part, plan_.pieces > 1 ? turn.panel : first_panel_);
+    const float* const other =
+        finishes && plan_.parts > 1 ? sums_of(1 - part, turn.panel) : nullptr;
+    TileArguments arguments{};
+    arguments.right = right;
+    arguments.steps = slab.rows;
+    arguments.vectors = weight.vectors(turn.panel);
+    arguments.row_bytes = row_bytes_of_sums(turn.panel);
+    arguments.vector_bytes = weight.kernels().vector * 4;
+    arguments.first = plan_.begins_part(turn.piece);
+    arguments.near_rows_per_block = blocks >= product.tile_rows() ? 1 : 4;
+    arguments.meanwhile = Meanwhile::step;
+    arguments.work = &meanwhile;
     for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-      const Index begin = plan_.tiles.first_row(tile);
       const Index rows = plan_.tiles.rows(tile);
-      const Index padded = product.padded_rows(rows);
-      const Index block_bytes = padded * left_lines(product.left) * 64;
+      const Index block_bytes = product.padded_rows(rows) * left_lines(product.left) * 64;
       const std::byte* const left = left_.tiles + tile * plan_.tile_bytes;
-      float* const at = sums + (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums;
+      const Index at = (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums_;
       if (plan_.pieces == 1) next_sums_ = 1 - next_sums_;
-      const Target to = packed ? Target{y_.data + tile * y_.tile_bytes, 64,
-                                        padded * left_lines(y_.format) * 64, column, y_.format}
-                               : Target{y_.data + begin * y_.row_bytes, y_.row_bytes, 64, column,
-                                        LeftFormat::f32};
-      const float* const residual = whole.residual == nullptr
-                                        ? nullptr
-                                        : whole.residual + begin * whole.residual_stride + column;
-      // The lines that the end of the product touches are fetched while it still runs: of the
-      // residual if there is one, which is y itself as a rule.
-      const auto* const near = residual == nullptr ? to.data + column * Index{sizeof(float)}
-                                                   : reinterpret_cast<const std::byte*>(residual);
-      const Index near_stride =
-          residual == nullptr ? y_.row_bytes : whole.residual_stride * Index{sizeof(float)};
+      const float* const other_at = other == nullptr ? nullptr : other + at;
       meanwhile.plan(blocks);
-      if (product.has_meanwhile) meanwhile.fetch(rows_after(turn, left, block_bytes));
-      product.tile_for(vectors, rows)({
-          .left = left + first_block * block_bytes,
-          .right = right,
-          .steps = slab.rows,
-          .vectors = vectors,
-          .sums = reinterpret_cast<std::byte*>(at),
-          .row_bytes = row_bytes,
-          .vector_bytes = kernels.vector * 4,
-          .first = turn.piece == 0,
-          .ahead = ahead.next,
-          .ahead_lines_per_block = ahead.lines_per_block,
-          .near = near,
-          .near_stride = near_stride,
-          .near_rows = last && !packed ? rows : 0,
-          .near_rows_per_block = blocks >= product.tile_rows() ? 1 : 4,
-          .meanwhile = Meanwhile::step,
-          .work = &meanwhile,
-      });
+      if (product.has_meanwhile) {
+        meanwhile.fetch(more_rows             ? rows_after(turn, left, block_bytes)
+                        : other_at != nullptr ? Fetch(reinterpret_cast<const std::byte*>(other_at),
+                                                      tile_sums_ * 4, blocks)
+                                              : Fetch());
+      }
+      arguments.left = left + first_block * block_bytes;
+      arguments.sums = reinterpret_cast<std::byte*>(sums + at);
+      arguments.ahead = ahead.next;
+      arguments.ahead_lines_per_block = ahead.lines_per_block;
+      if (finishes && y_.tile_bytes == 0) fetch_end(turn.panel, tile, arguments);
+      product.tile_for(arguments.vectors, rows)(arguments);
       ahead.advance(blocks);
       meanwhile.finish_now();
-      if (!last) continue;
-      const auto from_column = [column](const float* p) {
-        return p == nullptr ? nullptr : p + column;
-      };
-      const Finish finish = {
-          .bias = from_column(whole.bias),
-          .scale = from_column(whole.scale),
-          .residual = residual,
-          .residual_stride = whole.residual_stride,
-          .column_scale = from_column(whole.column_scale),
-          .column_sum = from_column(whole.column_sum),
-          .rows = whole.column_scale == nullptr ? nullptr
-                                                : left_.quantised + tile * product.tile_rows(),
-      };
-      // Rows that pad a tile are written too where the next product reads them.
-      meanwhile.finish_later(
-          {at, packed ? padded : rows, finish, to},
-          {of_.activation, row_bytes / 4, std::min(weight.width(), weight.outputs() - column)});
-      if (!product.has_meanwhile) meanwhile.finish_now();
+      if (finishes) finish_later(turn.panel, tile, sums + at, other_at, meanwhile);
     }
   }
 
@@ -328,10 +310,18 @@ class Unit {
   const LeftSide& left_;
   const Destination& y_;
   const ProductScratch& scratch_;
+  Meeting* meeting_;
   Index first_panel_ = 0;
   Index last_panel_ = 0;
+  Index middle_panel_ = 0;  // of two halves, with a meeting
+  Index turned_by_ = 0;     // panels
   Index first_tile_ = 0;
   Index last_tile_ = 0;
+  Index first_piece_ = 0;
+  Index last_piece_ = 0;
+  Index panel_sums_ = 0;  // floats
+  Index tile_sums_ = 0;
+  bool joins_ = false;   // the half in work
   Index next_sums_ = 0;  // which of two, where K is one piece
 };
 

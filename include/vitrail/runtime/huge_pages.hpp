@@ -3,9 +3,7 @@
 #ifndef VITRAIL_RUNTIME_HUGE_PAGES_HPP
 #define VITRAIL_RUNTIME_HUGE_PAGES_HPP
 
-#include <cstddef>
-#include <cstdint>
-#include <vitrail/macros.hpp>
+#include <vitrail/tensor/tensor.hpp>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -15,16 +13,16 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// A hint; memory below two large pages is left as it is.
-inline void prefer_huge_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) {
+inline constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// `size` uninitialised bytes, in large pages as far as they fill some.
+inline AlignedBytes huge_bytes(std::size_t size) {
+  if (size < huge_page) return AlignedBytes(size);
+  AlignedBytes bytes(size, huge_page);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr std::uintptr_t page = std::uintptr_t{2} << 20;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(memory) + size) / page * page;
-  if (size >= 2 * page && begin < end) {
-    (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-  }
+  (void)::madvise(bytes.data(), size / huge_page * huge_page, MADV_HUGEPAGE);  // a hint
 #endif
+  return bytes;
 }
 
 }  // namespace detail

@@ -10,7 +10,6 @@
 
 #include <vector>
 #include <vitrail/runtime/huge_pages.hpp>
-#include <vitrail/tensor/tensor.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -100,8 +99,7 @@ class Workspace {
     if (blocks_.size() < 2) return;
     const std::size_t total = capacity();
     blocks_.clear();
-    blocks_.emplace_back(total);
-    detail::prefer_huge_pages(blocks_[0].data(), total);
+    blocks_.push_back(detail::huge_bytes(total));
   }
 
   std::vector<AlignedBytes> blocks_;

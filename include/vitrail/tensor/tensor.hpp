@@ -20,18 +20,22 @@ inline constexpr std::size_t tensor_alignment = 64;
 class AlignedBytes {
  public:
   AlignedBytes() = default;
-  VITRAIL_NOINLINE explicit AlignedBytes(std::size_t size)
-      : data_(size == 0 ? nullptr : ::operator new(size, std::align_val_t(tensor_alignment))),
-        size_(size) {}
+  VITRAIL_NOINLINE explicit AlignedBytes(std::size_t size, std::size_t alignment = tensor_alignment)
+      : data_(size == 0 ? nullptr : ::operator new(size, std::align_val_t(alignment))),
+        size_(size),
+        alignment_(alignment) {}
   AlignedBytes(AlignedBytes&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        alignment_(other.alignment_) {}
   AlignedBytes& operator=(AlignedBytes&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(alignment_, other.alignment_);
     return *this;
   }
   VITRAIL_NOINLINE ~AlignedBytes() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t(tensor_alignment));
+    if (data_ != nullptr) ::operator delete(data_, std::align_val_t(alignment_));
   }
 
   [[nodiscard]] std::byte* data() { return static_cast<std::byte*>(data_); }
@@ -41,6 +45,7 @@ class AlignedBytes {
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t alignment_ = tensor_alignment;
 };
 
 template <Element T, std::size_t Rank>

@@ -88,6 +88,7 @@ struct ProductKernels {
   void (*prepare)(const std::byte* right, Index steps, Index vectors, std::byte* out);
   Index prepared_bytes;
   Index piece_blocks;              // blocks of K after which accumulators are worth reloading
+  Index halving_pieces;            // where a long K has so many, its halves add up apart; 0: never
   Index bunch_panels;              // panels that a thread takes at once, piece by piece of K
   bool rows_in_cache;              // tiles use rows up faster than the third cache gives them
   bool has_meanwhile;              // tiles call TileArguments::meanwhile

@@ -317,6 +317,7 @@ inline Kernels table() {
   k.f32.left = LeftFormat::bf16_split;
   k.f32.panel_vectors = 2;
   k.f32.piece_blocks = 12;
+  k.f32.halving_pieces = 4;
   k.f32.bunch_panels = 24;
   use_tiles(k.f32, split_tile<1>, split_tile<2>);
   k.f32.prepare = split_panel;
