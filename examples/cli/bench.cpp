@@ -31,8 +31,11 @@ ViT<float> bench_model(const BenchOptions& options, Executor& executor) {
   if (!options.model.path.empty())
     return load_vit<float>(open_checkpoint(options.model.path, load_options), load_options);
   const Preset& preset = detail::timm_preset(options.preset, "--preset");
-  RandomParameters<float> parameters(1, load_options.precision, executor);
-  ViT<float> vit = ViT<float>::load(make_config(preset, options.preset), parameters);
+  const ViTConfig config = make_config(preset, options.preset);
+  const auto weights =
+      static_cast<std::size_t>(12 * config.depth * config.embed_dim * config.embed_dim);  // about
+  RandomParameters<float> parameters(1, load_options.precision, executor, weights * sizeof(float));
+  ViT<float> vit = ViT<float>::load(config, parameters);
   if (load_options.image_height > 0)
     vit.set_image_size(load_options.image_height, load_options.image_width);
   return vit;

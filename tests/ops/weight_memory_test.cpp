@@ -16,10 +16,11 @@ TEST(WeightMemory, LaysMatricesEndToEnd) {
   EXPECT_EQ(memory.take(0), nullptr);
 }
 
-TEST(WeightMemory, BeginsLargeChunksOnLargePages) {
-  WeightMemory memory;
-  const auto small = memory.take(100);
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(small.get()) % detail::huge_page, 0U);
+TEST(WeightMemory, GivesALargeModelLargePages) {
+  WeightMemory memory(WeightMemory::large_model);
+  const auto first = memory.take(100);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first.get()) % detail::huge_page, 0U);
+  EXPECT_EQ(memory.take(100).get(), first.get() + 128);
   const auto larger_than_a_chunk = memory.take(std::size_t{40} << 20);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(larger_than_a_chunk.get()) % detail::huge_page, 0U);
 }

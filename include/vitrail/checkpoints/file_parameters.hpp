@@ -76,7 +76,10 @@ template <Scalar T>
 class FileParameters final : public Parameters<T> {
  public:
   FileParameters(const Checkpoint& checkpoint, Precision precision, Executor& executor)
-      : checkpoint_(checkpoint), precision_(precision), executor_(executor) {}
+      : checkpoint_(checkpoint),
+        precision_(precision),
+        executor_(executor),
+        memory_(checkpoint.files.tensors.byte_count()) {}
 
   [[nodiscard]] bool contains(std::string_view name) const override {
     const auto source = checkpoint_.names.find(name);

@@ -37,6 +37,12 @@ class NamedTensors {
   [[nodiscard]] const Strings& unreadable() const { return unreadable_; }
 
   [[nodiscard]] std::size_t size() const { return table_.size(); }
+  /// Of all tensors.
+  [[nodiscard]] std::size_t byte_count() const {
+    std::size_t total = 0;
+    for (const auto& [name, view] : table_) total += view.bytes.size();
+    return total;
+  }
   [[nodiscard]] bool empty() const { return table_.empty(); }
   [[nodiscard]] Table::const_iterator begin() const { return table_.begin(); }
   [[nodiscard]] Table::const_iterator end() const { return table_.end(); }

@@ -12,8 +12,10 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 template <Scalar T>
 class RandomParameters final : public Parameters<T> {
  public:
-  RandomParameters(std::uint64_t seed, Precision precision, Executor& executor)
-      : state_(seed), precision_(precision), executor_(executor) {}
+  /// `model_bytes`: what the weights will take, about; see WeightMemory.
+  RandomParameters(std::uint64_t seed, Precision precision, Executor& executor,
+                   std::size_t model_bytes = WeightMemory::large_model)
+      : state_(seed), precision_(precision), executor_(executor), memory_(model_bytes) {}
 
   [[nodiscard]] bool contains(std::string_view) const override { return true; }
 
