@@ -20,7 +20,8 @@ class WeightMemory {
   /// Models of so many bytes get large pages.
   static constexpr std::size_t large_model = std::size_t{64} << 20;
 
-  /// For a model of about `model_bytes`; 0: for one matrix, in a chunk of its own.
+  /// For a model of about `model_bytes`; 0: for single matrices, in chunks of their own, with large
+  /// pages where they fill some.
   explicit WeightMemory(std::size_t model_bytes) : model_bytes_(model_bytes) {}
 
   /// `size` uninitialised bytes at a 64-byte boundary.
