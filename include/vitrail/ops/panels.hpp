@@ -121,8 +121,7 @@ class Panels {
     const Index count = rows_of(panel);
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
-      kernels_->pack_left(LeftFormat::bf16, rows + n * stride, inputs_,
-                          groups.data() + n * padded_steps() * 4, 64, nullptr);
+      kernels_->round_to_bf16(rows + n * stride, inputs_, groups.data() + n * padded_steps() * 4);
     }
     transpose_groups(panel, groups);
   }

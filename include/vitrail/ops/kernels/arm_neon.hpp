@@ -102,16 +102,23 @@ VITRAIL_KERNEL_INLINE uint32x4_t round_upper_half(Floats x) {
 VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
   return vreinterpretq_f32_u32(vandq_u32(round_upper_half(x), vdupq_n_u32(0xffff0000U)));
 }
-VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
+VITRAIL_KERNEL_INLINE void store_rounded(std::byte* p, Floats x) {
   vst1_u16(reinterpret_cast<std::uint16_t*>(p), vshrn_n_u32(round_upper_half(x), 16));
 }
-/// The format of another instruction set.
+// The formats of other instruction sets.
+VITRAIL_KERNEL_INLINE void store_bf16(std::byte*, Floats) {}
 VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte*, Index, Floats) {}
-VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
-  const int16x4_t words = vqmovn_s32(x);
-  const int8x8_t bytes = vqmovn_s16(vcombine_s16(words, words));
-  const std::int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
-  std::memcpy(p, &four, 4);
+/// 64 whole numbers as signed bytes, the nearest ones; returns parts of their sum.
+VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[16]) {
+  Ints sums = vdupq_n_s32(0);
+  for (int i = 0; i < 16; i += 4) {
+    const int16x8_t low = vcombine_s16(vqmovn_s32(x[i]), vqmovn_s32(x[i + 1]));
+    const int16x8_t high = vcombine_s16(vqmovn_s32(x[i + 2]), vqmovn_s32(x[i + 3]));
+    const int8x16_t bytes = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));
+    vst1q_s8(reinterpret_cast<std::int8_t*>(p + i * 4), bytes);
+    sums = vpadalq_s16(sums, vpaddlq_s8(bytes));
+  }
+  return sums;
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
 VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {

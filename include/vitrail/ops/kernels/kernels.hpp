@@ -23,7 +23,7 @@ namespace detail {
 enum class LeftFormat {
   f32,         // 16 values a block
   bf16_wide,   // 16 values a block, rounded to bf16 and kept as f32
-  bf16,        // 32 values a block
+  bf16,        // 32 values a block; where there are instructions for bf16
   bf16_split,  // 32 values a block, as three lines: x = high + middle + low, exactly
   s8,          // 64 quantised values a block
   s16,         // 32 quantised values a block, (a0 a2)(a1 a3) of every four
@@ -177,6 +177,8 @@ struct Kernels {
   /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
                     Quantised* quantised);
+  /// out[i] = x[i] as bf16, to nearest, ties to even; zeros up to a multiple of 32.
+  void (*round_to_bf16)(const float* x, Index n, std::byte* out);
   /// y[i / 16 * block + i % 16] = normalised x[i]; block = 16 is a plain row.
   void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
   /// Rows x[r][i] at x[r * stride + i / 16 * block + i % 16]: exp(scale * x + bias - largest) of

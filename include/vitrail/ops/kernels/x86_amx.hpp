@@ -242,23 +242,6 @@ VITRAIL_KERNEL static void split_panel(const std::byte* right, Index steps, Inde
   }
 }
 
-/// Panel rows of f32 to a panel of bf16, rounded; what is missing of a block is zero.
-VITRAIL_KERNEL static void round_panel(const std::byte* right, Index steps, Index vectors,
-                                       std::byte* out) {
-  const Index row = vectors * width;
-  const auto* from = reinterpret_cast<const float*>(right);
-  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
-  for (Index k = 0; k < (steps + 31) / 32 * 32; k += 2, from += 2 * row) {
-    for (Index i = 0; i < row; i += width, out += 64) {
-      const __m512 even = avx512::load_first(from + i, k < steps ? 16 : 0);
-      const __m512 odd = avx512::load_first(from + row + i, k + 1 < steps ? 16 : 0);
-      const __m512i low = _mm512_srli_epi32(avx512::round_upper_half(even), 16);
-      const __m512i high = _mm512_and_si512(avx512::round_upper_half(odd), upper);
-      _mm512_storeu_si512(out, _mm512_or_si512(low, high));
-    }
-  }
-}
-
 template <class Op>
 VITRAIL_KERNEL static void saturate(Index rounds) {
   alignas(64) static constexpr std::byte nothing[tile_bytes] = {};
@@ -325,7 +308,7 @@ inline Kernels table() {
   k.bf16 = product<Bf16>(LeftFormat::bf16, 2, 24, 24);
   k.int8 = product<Int8>(LeftFormat::s8, 4, 8, 4);
   k.attention_bf16 = k.bf16;
-  k.attention_bf16.prepare = round_panel;
+  k.attention_bf16.prepare = avx512::round_panel;
   k.attention_bf16.prepared_bytes = tile_bytes;
   return k;
 }

@@ -117,17 +117,30 @@ VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
 VITRAIL_KERNEL_INLINE __m128i to_words(Ints x) {
   return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
 }
-VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
+VITRAIL_KERNEL_INLINE void store_rounded(std::byte* p, Floats x) {
   const Ints bits = _mm256_srli_epi32(round_upper_half(x), 16);
   _mm_storeu_si128(
       reinterpret_cast<__m128i*>(p),
       _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1)));
 }
-/// The format of another instruction set.
+// The formats of other instruction sets.
+VITRAIL_KERNEL_INLINE void store_bf16(std::byte*, Floats) {}
 VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte*, Index, Floats) {}
-VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
-  const __m128i words = to_words(x);
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+/// 64 whole numbers as signed bytes, the nearest ones; returns parts of their sum.
+VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[8]) {
+  // Each step puts two vectors together, lane by lane of 128 bits.
+  const Ints lanes = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  Ints sums = _mm256_setzero_si256();
+  for (int i = 0; i < 8; i += 4) {
+    const Ints words = _mm256_packs_epi16(_mm256_packs_epi32(x[i], x[i + 1]),
+                                          _mm256_packs_epi32(x[i + 2], x[i + 3]));
+    const Ints bytes = _mm256_permutevar8x32_epi32(words, lanes);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + i * 8), bytes);
+    // Sums of eight, of the bytes + 128.
+    sums = add_ints(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)),
+                                          _mm256_setzero_si256()));
+  }
+  return subtract_ints(sums, _mm256_set1_epi64x(16 * 128));
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
 VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {

@@ -99,9 +99,15 @@ VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
   return _mm512_castsi512_ps(
       _mm512_and_si512(round_upper_half(x), broadcast_int(static_cast<int>(0xffff0000U))));
 }
-VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
+VITRAIL_KERNEL_INLINE void store_rounded(std::byte* p, Floats x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
+}
+/// The same by an instruction of AVX512-BF16, which takes denormal numbers for zero.
+VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
+  __m256i rounded;
+  __asm__("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(x));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded);
 }
 /// x as the sum of three numbers of 8 bits each, cut off rather than rounded, `line` bytes apart.
 VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte* p, Index line, Floats x) {
@@ -113,8 +119,17 @@ VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte* p, Index line, Floats x) 
     x = _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(bits, upper)));
   }
 }
-VITRAIL_KERNEL_INLINE void store_s8(std::byte* p, Ints x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
+/// 64 whole numbers as signed bytes, the nearest ones; returns parts of their sum.
+VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[4]) {
+  // Each step puts two vectors together, lane by lane of 128 bits.
+  const Ints lanes = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const Ints bytes = _mm512_permutexvar_epi32(
+      lanes, _mm512_packs_epi16(_mm512_packs_epi32(x[0], x[1]), _mm512_packs_epi32(x[2], x[3])));
+  _mm512_storeu_si512(p, bytes);
+  // Sums of eight, of the bytes + 128.
+  const Ints sums =
+      _mm512_sad_epu8(_mm512_xor_si512(bytes, _mm512_set1_epi8(-128)), _mm512_setzero_si512());
+  return _mm512_sub_epi32(sums, _mm512_set1_epi64(8 * 128));
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
 VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {
@@ -261,6 +276,25 @@ struct Int8Wide : IntSums {
   }
 };
 
+/// Panel rows of f32 to a panel of bf16, rounded as by store_bf16; what is missing of a block is
+/// zero.
+VITRAIL_KERNEL static void round_panel(const std::byte* right, Index steps, Index vectors,
+                                       std::byte* out) {
+  const Index row = vectors * width;
+  const auto* from = reinterpret_cast<const float*>(right);
+  const Ints place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const Ints both = add_ints(place, _mm512_slli_epi32(add_ints(place, broadcast_int(16)), 16));
+  for (Index k = 0; k < (steps + 31) / 32 * 32; k += 2, from += 2 * row) {
+    for (Index i = 0; i < row; i += width, out += 64) {
+      const Floats even = load_first(from + i, k < steps ? 16 : 0);
+      const Floats odd = load_first(from + row + i, k + 1 < steps ? 16 : 0);
+      Ints rounded;  // all even ones, then all odd ones
+      __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(rounded) : "v"(even), "v"(odd));
+      _mm512_storeu_si512(out, _mm512_permutexvar_epi16(both, rounded));
+    }
+  }
+}
+
 #include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/table.hpp>
 
@@ -271,6 +305,14 @@ inline Kernels table(CpuLevel level) {
                                           : product<Bf16Wide>(LeftFormat::bf16_wide, 2);
   k.int8 = level >= CpuLevel::avx512_vnni ? product<Int8>(LeftFormat::s8, 4)
                                           : product<Int8Wide>(LeftFormat::s16, 4);
+  if (level >= CpuLevel::avx512_bf16) {
+    k.attention_bf16 = k.bf16;
+    k.attention_bf16.narrow_panels = true;
+    fill_tiles<Bf16, 1>(k.attention_bf16);
+    fill_tiles<Bf16, 2>(k.attention_bf16);
+    k.attention_bf16.prepare = round_panel;
+    k.attention_bf16.prepared_bytes = 1024;
+  }
   return k;
 }
 

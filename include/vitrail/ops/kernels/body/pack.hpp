@@ -4,24 +4,46 @@
 
 /// The scale and zero point with which -128 ... 127 span the row's values and zero.
 VITRAIL_KERNEL static Quantised quantisation_of(const float* x, Index K) {
-  Floats low = broadcast(0.0F);
-  Floats high = broadcast(0.0F);
-  for (Index i = 0; i < K; i += width) {
-    const Floats value = load_first(x + i, K - i);
-    low = larger(low, subtract(broadcast(0.0F), value));
-    high = larger(high, value);
+  Floats low[4];
+  Floats high[4];
+  VITRAIL_UNROLL for (int i = 0; i < 4; ++i) low[i] = high[i] = broadcast(0.0F);
+  Index k = 0;
+  for (; k + 4 * width <= K; k += 4 * width) {
+    VITRAIL_UNROLL for (int i = 0; i < 4; ++i) {
+      const Floats value = load(x + k + i * width);
+      low[i] = smaller(low[i], value);
+      high[i] = larger(high[i], value);
+    }
   }
-  const float below = largest_of(low);
-  const float span = largest_of(high) + below;
+  for (; k < K; k += width) {
+    const Floats value = load_first(x + k, K - k);
+    low[0] = smaller(low[0], value);
+    high[0] = larger(high[0], value);
+  }
+  VITRAIL_UNROLL for (int i = 1; i < 4; ++i) {
+    low[0] = smaller(low[0], low[i]);
+    high[0] = larger(high[0], high[i]);
+  }
+  const float below = largest_of(subtract(broadcast(0.0F), low[0]));
+  const float span = largest_of(high[0]) + below;
   const float scale = span > 0 ? span / 255.0F : 1.0F;
   return {scale, __builtin_rintf(below / scale) - 128.0F, 0};
 }
 
-/// x / scale + zero, rounded, from -128 to 127; elements past `count` are zero.
+/// x / scale + zero, rounded; elements past `count` are zero.
 VITRAIL_KERNEL_INLINE Ints quantise_first(const float* x, Index count, Floats inverse,
                                           Floats zero) {
-  const Floats q = keep_first(multiply_add(load_first(x, count), inverse, zero), count);
-  return smaller_ints(larger_ints(to_ints(q), broadcast_int(-128)), broadcast_int(127));
+  return to_ints(keep_first(multiply_add(load_first(x, count), inverse, zero), count));
+}
+
+/// One block of signed bytes, of `count` values; returns parts of their sum.
+VITRAIL_KERNEL_INLINE Ints quantise_block(const float* x, Index count, Floats inverse, Floats zero,
+                                          std::byte* out) {
+  Ints q[64 / width];
+  VITRAIL_UNROLL for (Index i = 0; i < 64 / width; ++i) {
+    q[i] = quantise_first(x + i * width, count - i * width, inverse, zero);
+  }
+  return store_s8(out, q);
 }
 
 /// One row of K floats in blocks of 64 bytes, `block_bytes` apart; the rest of the last block is
@@ -63,15 +85,13 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K,
         break;
       }
       case LeftFormat::s8:
-        for (Index i = 0; i < 64; i += width) {
-          const Ints q = quantise_first(x + i, left - i, inverse, zero);
-          sum = add_ints(sum, q);
-          store_s8(out + i, q);
-        }
+        sum = add_ints(sum, left >= 64 ? quantise_block(x, 64, inverse, zero, out)
+                                       : quantise_block(x, left, inverse, zero, out));
         break;
       case LeftFormat::s16:
         for (Index i = 0; i < 32; i += width) {
-          const Ints q = quantise_first(x + i, left - i, inverse, zero);
+          Ints q = quantise_first(x + i, left - i, inverse, zero);
+          q = smaller_ints(larger_ints(q, broadcast_int(-128)), broadcast_int(127));
           sum = add_ints(sum, q);
           store_s16_split(out + i * 2, q);
         }
@@ -80,6 +100,13 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K,
   }
   if (format == LeftFormat::s8 || format == LeftFormat::s16) {
     quantised->sum = sum_of_ints(sum);
+  }
+}
+
+/// n floats to bf16, to nearest, ties to even; zeros fill the last block.
+VITRAIL_KERNEL static void round_to_bf16(const float* x, Index n, std::byte* out) {
+  for (Index i = 0; i < (n + 31) / 32 * 32; i += width) {
+    store_rounded(out + i * 2, load_first(x + i, n - i));
   }
 }
 

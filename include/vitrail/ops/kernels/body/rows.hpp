@@ -46,11 +46,11 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
         const Quantised& q = f.rows[r];
         value = to_floats(subtract_ints(load_ints(from), broadcast_int(weight_offset * q.sum)));
         value = negative_multiply_add(broadcast(q.zero), column_sum, value);
-        value = multiply(value, multiply(broadcast(q.scale), column_scale));
+        value = multiply_add(value, multiply(broadcast(q.scale), column_scale), bias);
       } else {
-        value = load_first(from, left);
+        value = add(load_first(from, left), bias);
       }
-      value = activated(kind, add(value, bias));
+      value = activated(kind, value);
       if (scaled) value = multiply(value, scale);
       if (residual != nullptr) {
         value = add(value, load_first(residual, left));

@@ -40,6 +40,7 @@ inline Kernels common_table(CpuLevel level) {
   k.attention_bf16 = k.f32;
   k.finish = finish_tile;
   k.pack_left = pack_left;
+  k.round_to_bf16 = round_to_bf16;
   k.normalize = normalize;
   k.exponentials = exponentials;
   k.multiply_rows = multiply_rows;
