@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <vitrail/models/operations.hpp>
 #include <vitrail/models/random_parameters.hpp>
 #include <vitrail/ops/peak.hpp>
@@ -103,19 +104,20 @@ int bench(const BenchOptions& options) {
     std::printf("  peak memory  %8.1f MiB\n", rss_mib);
     return 0;
   }
-  const Json object = {{"model", c.architecture},
-                       {"batch", options.batch},
-                       {"threads", executor->concurrency()},
-                       {"precision", options.model.precision},
-                       {"load_ms", load_ms},
-                       {"median_ms", median_ms},
-                       {"min_ms", min_ms},
-                       {"images_per_s", 1000 * static_cast<double>(options.batch) / median_ms},
-                       {"gflops", gflops},
-                       {"peak_gflops", peak_gflops},
-                       {"share_of_peak", share},
-                       {"rss_mib", rss_mib}};
-  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  const nlohmann::json object = {
+      {"model", c.architecture},
+      {"batch", options.batch},
+      {"threads", executor->concurrency()},
+      {"precision", options.model.precision},
+      {"load_ms", load_ms},
+      {"median_ms", median_ms},
+      {"min_ms", min_ms},
+      {"images_per_s", 1000 * static_cast<double>(options.batch) / median_ms},
+      {"gflops", gflops},
+      {"peak_gflops", peak_gflops},
+      {"share_of_peak", share},
+      {"rss_mib", rss_mib}};
+  std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   return 0;
 }
 

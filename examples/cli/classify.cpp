@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/vitrail.hpp>
@@ -62,16 +63,16 @@ void print_text(const std::string& picture, const std::vector<Prediction>& predi
 
 void print_json(const std::string& picture, const std::vector<Prediction>& predictions,
                 const Timing& timing) {
-  Json list = Json::array();
+  nlohmann::json list = nlohmann::json::array();
   for (const auto& [label, probability, index] : predictions) {
     list.push_back({{"label", label}, {"probability", probability}, {"index", index}});
   }
-  const Json object = {{"file", picture},
-                       {"predictions", list},
-                       {"decode_ms", timing.decode},
-                       {"resize_ms", timing.resize},
-                       {"encode_ms", timing.encode}};
-  std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  const nlohmann::json object = {{"file", picture},
+                                 {"predictions", list},
+                                 {"decode_ms", timing.decode},
+                                 {"resize_ms", timing.resize},
+                                 {"encode_ms", timing.encode}};
+  std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
 int classify(const ClassifyOptions& options) {

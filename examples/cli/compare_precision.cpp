@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/vitrail.hpp>
 
@@ -70,12 +71,12 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Json as_json(const Contestant& c) {
+nlohmann::json as_json(const Contestant& c) {
   const auto count = static_cast<double>(c.times.size());
-  Json object = {{"precision", name_of(c.precision)},
-                 {"cosine", c.cosine / count},
-                 {"least_cosine", c.least_cosine},
-                 {"median_ms", median(c.times)}};
+  nlohmann::json object = {{"precision", name_of(c.precision)},
+                           {"cosine", c.cosine / count},
+                           {"least_cosine", c.least_cosine},
+                           {"median_ms", median(c.times)}};
   if (c.logits.count() > 0) {
     object["top1_agreement"] = static_cast<double>(c.same_top) / count;
     object["mean_difference"] = c.sum / count / static_cast<double>(c.logits.count());
@@ -140,13 +141,13 @@ int compare_precision(const CompareOptions& options) {
   progress.hide();
   const std::size_t compared = contestants.front().times.size();
   if (compared > 0 && options.json) {
-    Json list = Json::array();
+    nlohmann::json list = nlohmann::json::array();
     for (const Contestant& c : contestants) list.push_back(as_json(c));
-    const Json object = {{"model", checkpoint.config.architecture},
-                         {"pictures", compared},
-                         {"threads", executor->concurrency()},
-                         {"precisions", list}};
-    std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    const nlohmann::json object = {{"model", checkpoint.config.architecture},
+                                   {"pictures", compared},
+                                   {"threads", executor->concurrency()},
+                                   {"precisions", list}};
+    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   } else if (compared > 0) {
     print_table(contestants);
     std::printf("%s, %zu pictures, %d threads; differences from f32\n",

@@ -135,7 +135,8 @@ void verify_pictures(const fs::path& folder, const Json& recipes, double asked, 
     if (!turned) pictures.emplace(file, std::move(image));
   }
   std::printf(" decoded.safetensors: pixels of %d pictures\n", tally.compared);
-  for (const auto& [recipe, json] : recipes.items()) {
+  if (!recipes.is_object()) fail(folder.string(), "'pipelines' in its config.json is no object");
+  for (const auto& [recipe, json] : recipes.members()) {
     const PreprocessConfig config =
         parse_recipe(json, (folder / "config.json").string() + ": " + recipe);
     const TensorFile expected =
@@ -173,7 +174,7 @@ int verify(const VerifyOptions& options) {
     try {
       if (!fs::is_directory(folder)) fail(folder, "is no folder");
       const fs::path config = fs::path(folder) / "config.json";
-      const Json json = fs::exists(config) ? read_json(config.string()) : Json::object();
+      const Json json = fs::exists(config) ? read_json(config.string()) : Json::empty_object();
       if (const Json* recipes = json_find(json, "pipelines")) {
         verify_pictures(folder, *recipes, options.tolerance, *executor, tally);
       } else {

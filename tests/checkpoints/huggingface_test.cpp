@@ -89,7 +89,7 @@ TEST(HuggingFace, PreparesPicturesAsItsProcessorsDoByDefault) {
 
 TEST(HuggingFace, LabelsStandInTheOrderOfTheirIds) {
   const auto labels = [](const char* json) {
-    return detail::huggingface_labels({"config.json", Json::parse(json)});
+    return detail::huggingface_labels({"config.json", parse_json(json, "config.json")});
   };
   EXPECT_EQ(labels(R"({"id2label": {"10": "k", "2": "c", "0": "a", "1": "b", "3": "d", "4": "e",
                        "5": "f", "6": "g", "7": "h", "8": "i", "9": "j"}})"),
@@ -106,7 +106,7 @@ TEST(HuggingFace, RotaryPeriodsFollowTheConfigsBase) {
   const auto periods = [](const char* json) {
     ViTConfig c;
     c.head_dim = 8;
-    detail::read_huggingface_rope({"config.json", Json::parse(json)}, c);
+    detail::read_huggingface_rope({"config.json", parse_json(json, "config.json")}, c);
     return c.rotary_periods;
   };
   EXPECT_TRUE(periods("{}").empty());  // 100, the model's own

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <support/io_files.hpp>
 #include <vitrail/models/random_parameters.hpp>
 #include <vitrail/vitrail.hpp>
@@ -57,7 +58,8 @@ TEST(Load, AConfigThatIsALinkToNowhereIsMissing) {
 TEST(Load, RefusesAnEpsThatIsNone) {
   const Folder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/model.safetensors", folder / "model.safetensors");
-  Json config = read_json(VITRAIL_GOLDEN_DIR "/hf_vit/config.json");
+  nlohmann::json config =
+      nlohmann::json::parse(std::ifstream(VITRAIL_GOLDEN_DIR "/hf_vit/config.json"));
   for (const double eps : {-1.0, 1e308}) {
     config["layer_norm_eps"] = eps;
     std::ofstream(folder / "config.json") << config.dump();

@@ -84,9 +84,9 @@ TEST(Meta, AnIjepaHasNoClassTokenAndNoClassifier) {
 }
 
 TEST(MetaDeit, IsWhatItsConfigSays) {
-  EXPECT_TRUE(is_meta_deit_config(Json::parse(R"({"framework": "facebookresearch/deit"})")));
+  EXPECT_TRUE(is_meta_deit_config(parse_json(R"({"framework": "facebookresearch/deit"})", "x")));
   for (const char* other : {"{}", R"({"framework": "timm"})", R"({"framework": 3})"})
-    EXPECT_FALSE(is_meta_deit_config(Json::parse(other))) << other;
+    EXPECT_FALSE(is_meta_deit_config(parse_json(other, "x"))) << other;
   const std::string config = R"({"framework": "facebookresearch/deit", "model_args": {
       "num_heads": 3, "layernorm_eps": 1e-5}})";
   const Checkpoint checkpoint = opened(Tensors("fb_deit_distilled"), config);

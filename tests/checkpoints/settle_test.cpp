@@ -26,7 +26,7 @@ TEST(Settle, KnowsActivationsByEveryPublishersWord) {
 TEST(Settle, TakesASizeAsANumberOrAsHeightAndWidth) {
   const auto size = [](const char* json) {
     ViTConfig c;
-    set_image_size(Json::parse(json), "image_size", "config.json", c);
+    set_image_size(parse_json(json, "config.json"), "image_size", "config.json", c);
     return std::pair(c.image_height, c.image_width);
   };
   EXPECT_EQ(size("96"), std::pair(Index{96}, Index{96}));

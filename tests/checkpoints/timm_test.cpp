@@ -101,7 +101,7 @@ TEST(Timm, AnArchitecturesWeightsMayBeOfAnotherSize) {
 /// What `json` makes of the defaults.
 ViTConfig timm_config(const std::string& json) {
   Checkpoint checkpoint(files_of(Tensors()), "timm");
-  (void)detail::read_timm_config({"config.json", Json::parse(json)}, checkpoint);
+  (void)detail::read_timm_config({"config.json", parse_json(json, "config.json")}, checkpoint);
   return checkpoint.config;
 }
 
@@ -156,7 +156,7 @@ TEST(Timm, PreparesPicturesAsItsTableOfWeightsSays) {
 
 TEST(Timm, LabelsStandBesideTheModelOrItsRecipe) {
   const auto labels = [](const char* json) {
-    return detail::timm_labels(ConfigFile{"config.json", Json::parse(json)});
+    return detail::timm_labels(ConfigFile{"config.json", parse_json(json, "config.json")});
   };
   EXPECT_EQ(labels(R"({"label_names": ["a"]})"), std::vector<std::string>{"a"});
   EXPECT_EQ(labels(R"({"pretrained_cfg": {"label_names": ["b"]}})"), std::vector<std::string>{"b"});

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
 #include <support/program.hpp>
-#include <vitrail/io/json.hpp>
 #include <vitrail/io/safetensors.hpp>
 
 namespace {
@@ -23,7 +23,7 @@ TEST(Classify, NamesTheBundledPictures) {
   const Outcome outcome =
       vitrail_program("classify " + model + "/pictures/trouser.png --top 1 --json");
   ASSERT_EQ(outcome.code, 0) << outcome.error;
-  const Json answer = parse_json(outcome.out, "output");
+  const nlohmann::json answer = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(answer.at("predictions").at(0).at("label"), "Trouser");
   EXPECT_EQ(answer.at("predictions").size(), 1U);
   EXPECT_TRUE(answer.contains("encode_ms"));
@@ -102,12 +102,12 @@ TEST(ComparePrecision, ShowsWhatEachCosts) {
   EXPECT_NE(text.out.find("10 pictures"), std::string::npos) << text.out;
   const Outcome outcome = vitrail_program(arguments + " --json --threads 1");
   ASSERT_EQ(outcome.code, 0) << outcome.error;
-  const Json result = Json::parse(outcome.out);
+  const nlohmann::json result = nlohmann::json::parse(outcome.out);
   ASSERT_EQ(result.at("precisions").size(), 3U);
-  const Json& f32 = result.at("precisions")[0];
+  const nlohmann::json& f32 = result.at("precisions")[0];
   EXPECT_EQ(f32.at("largest_difference").get<double>(), 0);
   EXPECT_EQ(f32.at("top1_agreement").get<double>(), 1);
-  for (const Json& p : result.at("precisions")) {
+  for (const nlohmann::json& p : result.at("precisions")) {
     EXPECT_GT(p.at("cosine").get<double>(), 0.99) << p.at("precision");
     EXPECT_LT(p.at("mean_difference").get<double>(), p.at("largest_difference").get<double>() + 1);
     EXPECT_GT(p.at("median_ms").get<double>(), 0);
@@ -186,13 +186,14 @@ TEST(Errors, AreOneLineAndJsonIsJsonWhateverAFileIsCalled) {
   EXPECT_EQ(text.out.find('\x1b'), std::string::npos);
   const Outcome json = vitrail_program("classify --json '" + name + "'");
   EXPECT_EQ(json.code, 0) << json.error;
-  EXPECT_NE(Json::parse(json.out).at("file").get<std::string>().find("line\n"), std::string::npos);
+  EXPECT_NE(nlohmann::json::parse(json.out).at("file").get<std::string>().find("line\n"),
+            std::string::npos);
 
   // A label that would speak to the terminal, and an architecture that is no UTF-8.
   fs::create_directories(scratch / "m");
   fs::copy_file(golden + "/timm_vit_cls/model.safetensors", scratch / "m/model.safetensors");
-  Json config = Json::parse(read(golden + "/timm_vit_cls/config.json"));
-  Json labels = Json::array();
+  nlohmann::json config = nlohmann::json::parse(read(golden + "/timm_vit_cls/config.json"));
+  nlohmann::json labels = nlohmann::json::array();
   for (Index i = 0; i < config.at("num_classes").get<Index>(); ++i) labels.push_back("\x1b[2J\nx");
   config["label_names"] = labels;
   write(scratch / "m/config.json", config.dump());
@@ -308,8 +309,9 @@ TEST(Environment, ForcesTheInstructionSet) {
   const auto label = [&](const std::string& before) {
     const Outcome outcome = vitrail_program(command, before);
     EXPECT_EQ(outcome.code, 0) << outcome.error;
-    return outcome.code == 0 ? Json::parse(outcome.out).at("predictions").at(0).at("label")
-                             : Json();
+    return outcome.code == 0
+               ? nlohmann::json::parse(outcome.out).at("predictions").at(0).at("label")
+               : nlohmann::json();
   };
   EXPECT_EQ(label("VITRAIL_CPU=generic "), label("VITRAIL_CPU= "));
 }

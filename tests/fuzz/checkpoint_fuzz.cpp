@@ -9,6 +9,7 @@
 // safetensors file is made of them, filled with `values` over and over.
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
@@ -26,7 +27,7 @@ std::string_view take(std::string_view& text, char end) {
 /// A safetensors file; nothing when the description is none, or of more than a small model.
 std::vector<std::byte> model_of(std::string_view tensors, std::string_view values) {
   constexpr std::size_t most_bytes = 1 << 20;
-  Json header = Json::object();
+  nlohmann::json header = nlohmann::json::object();
   std::size_t offset = 0;
   while (!tensors.empty()) {
     std::string_view line = take(tensors, '\n');
@@ -36,7 +37,7 @@ std::vector<std::byte> model_of(std::string_view tensors, std::string_view value
                         : dtype.ends_with("32") ? 4
                         : dtype.ends_with("16") ? 2
                                                 : 1;
-    Json shape = Json::array();
+    nlohmann::json shape = nlohmann::json::array();
     while (!line.empty()) {
       const std::string extent(take(line, ','));
       const unsigned long long n = std::strtoull(extent.c_str(), nullptr, 10);
@@ -50,7 +51,7 @@ std::vector<std::byte> model_of(std::string_view tensors, std::string_view value
         {"dtype", dtype}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  const std::string text = header.dump(-1, ' ', true, Json::error_handler_t::replace);
+  const std::string text = header.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   std::vector<std::byte> file(8 + text.size() + offset);
   for (std::size_t i = 0; i < 8; ++i) file[i] = static_cast<std::byte>(text.size() >> (8 * i));
   std::memcpy(file.data() + 8, text.data(), text.size());

@@ -2,6 +2,7 @@
 
 #include <support/golden.hpp>
 #include <support/picture.hpp>
+#include <support/recipes.hpp>
 #include <vitrail/image/decode.hpp>
 #include <vitrail/image/recipe.hpp>
 
@@ -19,7 +20,7 @@ TEST(Preprocess, EqualsEveryPublishersPipelineOnEveryPicture) {
   int compared = 0;
   int equal = 0;
   for (const auto& [pipeline, recipe] : config.at("pipelines").items()) {
-    const PreprocessConfig parsed = parse_recipe(recipe, pipeline);
+    const PreprocessConfig parsed = parse_recipe(parse_json(recipe.dump(), pipeline), pipeline);
     const golden::Archive expected(picture_folder / ("expected_" + pipeline + ".safetensors"));
     EXPECT_FALSE(expected.tensors.empty());
     for (const auto& [key, view] : expected.tensors) {
@@ -110,23 +111,23 @@ TEST(Preprocess, RefusesConfigsAndPicturesThatLeadNowhere) {
 }
 
 TEST(WithSize, ScalesWhatIsResizedToByEachPublishersRule) {
-  const nlohmann::json timm = {{"input_size", {3, 224, 224}}, {"crop_pct", 0.9}};
-  PreprocessConfig config = with_size(parse_recipe(timm, "timm"), 384, 384);
+  const char* const timm = R"({"input_size": [3, 224, 224], "crop_pct": 0.9})";
+  PreprocessConfig config = with_size(recipes::parse(timm), 384, 384);
   EXPECT_EQ(config.height, 384);
   EXPECT_EQ(config.resize_height, 426);  // floor(384 / 0.9)
-  const nlohmann::json torchvision = {{"crop_size", 224}, {"resize_size", 256}};
-  config = with_size(parse_recipe(torchvision, "torchvision"), 384, 384);
+  const char* const torchvision = R"({"crop_size": 224, "resize_size": 256})";
+  config = with_size(recipes::parse(torchvision), 384, 384);
   EXPECT_EQ(config.resize_height, 438);  // int(256 / 224 * 384)
-  config = with_size(parse_recipe({{"n_px", 224}}, "clip"), 336, 448);
+  config = with_size(recipes::parse(R"({"n_px": 224})"), 336, 448);
   EXPECT_EQ(preprocess(noise(50, 40), config).shape(), (Shape{3, 336, 448}));
   EXPECT_NE(error_of([&] { (void)with_size(config, 0, 4); }), "");
 }
 
 TEST(PreprocessConfig, DescribesItselfInOneSentence) {
-  EXPECT_EQ(parse_recipe({{"crop_size", 224}, {"resize_size", 256}}, "").describe(),
+  EXPECT_EQ(recipes::parse(R"({"crop_size": 224, "resize_size": 256})").describe(),
             "resize the shorter edge to 256 (bilinear), take the centre 224 x 224 as torchvision "
             "rounds, times 1/255, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)");
-  EXPECT_EQ(parse_recipe({{"image_processor_type", "ViTImageProcessor"}}, "").describe(),
+  EXPECT_EQ(recipes::parse(R"({"image_processor_type": "ViTImageProcessor"})").describe(),
             "resize to 224 x 224 (bilinear), times 1/255, mean (0.5, 0.5, 0.5), std (0.5, 0.5, "
             "0.5)");
 }

@@ -30,7 +30,7 @@ TEST(HuggingFaceRecipe, ItsClassesReadOneNumberDifferently) {
 
 TEST(HuggingFaceRecipe, ItsClassesHaveTheirOwnDefaults) {
   const auto of = [](const char* type) {
-    return parse_recipe({{"image_processor_type", type}}, "recipe.json");
+    return recipes::parse(join(R"({"image_processor_type": ")", type, R"("})").c_str());
   };
   expect_sizes(of("ViTImageProcessor"), ResizeMode::squash, 224, 224);
   EXPECT_EQ(of("ViTImageProcessor").filter, Filter::bilinear);

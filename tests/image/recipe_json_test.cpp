@@ -12,7 +12,7 @@ using detail::RecipeJson;
 /// What `get` makes of the value under "k"; its error, as text, where it throws.
 template <class Get>
 auto at_k(const char* value, const Get& get) {
-  const Json json = Json::parse(std::string(R"({"k": )") + value + "}");
+  const Json json = parse_json(std::string(R"({"k": )") + value + "}", "r.json");
   return get(RecipeJson(json, "r.json"));
 }
 template <class Get>
@@ -21,7 +21,7 @@ std::string words_at_k(const char* value, const Get& get) {
 }
 
 TEST(RecipeJson, NullAndMissingAreTheDefault) {
-  const Json json = Json::parse(R"({"null": null})");
+  const Json json = parse_json(R"({"null": null})", "r.json");
   const RecipeJson recipe(json, "r.json");
   for (const char* key : {"null", "missing"}) {
     EXPECT_FALSE(recipe.has(key));
@@ -31,7 +31,7 @@ TEST(RecipeJson, NullAndMissingAreTheDefault) {
     EXPECT_EQ(recipe.filter(key, Filter::lanczos), Filter::lanczos);
     EXPECT_EQ(recipe.extent(key, {224, 112, false}).width, 112);
   }
-  EXPECT_NE(error_of([] { (void)RecipeJson(Json::parse("[]"), "r.json"); }), "");
+  EXPECT_NE(error_of([] { (void)RecipeJson(parse_json("[]", "r.json"), "r.json"); }), "");
 }
 
 TEST(RecipeJson, AnExtentIsOneNumberOrHeightAndWidth) {

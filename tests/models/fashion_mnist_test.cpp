@@ -54,7 +54,9 @@ TEST(FashionMnist, GivesAsManyRightAnswersAsPyTorchCounted) {
     pictures.clear();
   }
   const Json config = read_json(model_folder + "/config.json");
-  EXPECT_EQ(correct, config.at("evaluation").at("correct").get<Index>());
+  const Json* const evaluation = json_find(config, "evaluation");
+  ASSERT_NE(evaluation, nullptr);
+  EXPECT_EQ(correct, json_get<Index>(*evaluation, "correct", "config.json"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace recipes {
 
 /// What the JSON `text` means.
 inline vitrail::PreprocessConfig parse(const char* text) {
-  return vitrail::parse_recipe(vitrail::Json::parse(text), "recipe.json");
+  return vitrail::parse_recipe(vitrail::parse_json(text, "recipe.json"), "recipe.json");
 }
 /// Its error.
 inline std::string error_in(const char* text) {

@@ -121,9 +121,10 @@ class Tensors {
                                                        const std::string& config = "",
                                                        const std::string& open_clip = "") {
   vitrail::CheckpointFiles files{tensors.named(), {}, {}, {}, {}};
-  if (!config.empty()) files.config = {"config.json", vitrail::Json::parse(config)};
+  if (!config.empty()) files.config = {"config.json", vitrail::parse_json(config, "config.json")};
   if (!open_clip.empty())
-    files.open_clip_config = {"open_clip_config.json", vitrail::Json::parse(open_clip)};
+    files.open_clip_config = {"open_clip_config.json",
+                              vitrail::parse_json(open_clip, "open_clip_config.json")};
   return files;
 }
 

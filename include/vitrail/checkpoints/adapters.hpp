@@ -102,7 +102,7 @@ struct FoundAdapters {
     if (option && *option == "sequential") adapter.input = AdapterInput::branch;
     norm = json_get_if<std::string>(file->json, "ffn_adapter_layernorm_option", where).value_or("");
     if (const Json* scalar = json_find(file->json, "ffn_adapter_scalar")) {  // 0.1 or "0.1"
-      const std::string text = scalar->is_string() ? detail::text_of(*scalar) : "";
+      const std::string text = scalar->is_string() ? scalar->text() : "";
       const Json number =
           text.empty() || text == "learnable_scalar" ? *scalar : parse_json(text, where);
       if (!number.is_string() && !number.is_null())
@@ -133,13 +133,13 @@ struct FoundAdapters {
   const auto flag = [&](const char* key, bool missing) {
     const Json* value = json_find(*config, key);
     if (value != nullptr && value->is_string())  // residual_before_ln may be "post_add"
-      fail(where, "'", key, "' is '", detail::text_of(*value), "', expected true or false");
+      fail(where, "'", key, "' is '", value->text(), "', expected true or false");
     return json_get_if<bool>(*config, key, where).value_or(missing);
   };
   const auto word = json_get<std::string>(*config, "non_linearity", where);
   adapter.activation = word == "tanh" ? Activation::tanh : activation_named(word, where);
   if (const Json* scaling = json_find(*config, "scaling"); scaling != nullptr)
-    if (scaling->is_number()) adapter.scale = detail::number_of(*scaling);
+    if (scaling->is_number()) adapter.scale = scaling->number();
   for (const char* key : {"use_gating", "phm_layer"})
     if (flag(key, false)) fail(where, "'", key, "' is true, which this version does not run");
   if (!flag("original_ln_after", true))

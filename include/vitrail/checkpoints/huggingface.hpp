@@ -204,8 +204,8 @@ inline constexpr NameRules huggingface_vit_names[] = {{"", huggingface_vit_rules
 [[nodiscard]] inline std::vector<std::string> huggingface_labels(const ConfigFile& file) {
   const Json* table = json_find(file.json, "id2label");
   if (table == nullptr || !table->is_object()) return {};
-  std::vector<std::string> labels(table->size());
-  for (const auto& [id, label] : members_of(*table)) {
+  std::vector<std::string> labels(table->members().size());
+  for (const auto& [id, label] : table->members()) {
     std::size_t index = labels.size();
     for (std::size_t i = 0, n = 0; i < id.size(); ++i) {
       if (id[i] < '0' || id[i] > '9' || n > labels.size()) break;

@@ -19,7 +19,7 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 [[nodiscard]] inline bool is_meta_deit_config(const Json& config) {
   const Json* framework = json_find(config, "framework");
   return framework != nullptr && framework->is_string() &&
-         detail::text_of(*framework) == "facebookresearch/deit";
+         framework->text() == "facebookresearch/deit";
 }
 
 [[nodiscard, gnu::cold]] inline Checkpoint open_meta_deit(CheckpointFiles files,

@@ -111,7 +111,7 @@ class OverlaidTensors : public NamedTensors {
         json_get_if<double>(config->json, "lora_alpha", where).value_or(static_cast<double>(r));
     if (const Json* pattern = json_find(config->json, "alpha_pattern");
         pattern != nullptr && pattern->is_object()) {
-      for (const auto& [key, value] : detail::members_of(*pattern))
+      for (const auto& [key, value] : pattern->members())
         if (stem == key || stem.ends_with(join(".", key)))
           alpha = json_as<double>(value, key, where);
     }

@@ -43,21 +43,21 @@ class RecipeJson {
     const Json* value = find(key);
     if (value == nullptr) return missing;
     if (!value->is_boolean()) fail_at(key, "true or false");
-    return flag_of(*value);
+    return value->flag();
   }
 
   [[nodiscard]] double number(std::string_view key, double missing) const {
     const Json* value = find(key);
     if (value == nullptr) return missing;
-    if (!value->is_number() || !std::isfinite(number_of(*value))) fail_at(key, "a number");
-    return number_of(*value);
+    if (!value->is_number() || !std::isfinite(value->number())) fail_at(key, "a number");
+    return value->number();
   }
 
   [[nodiscard]] std::string text(std::string_view key, std::string_view missing) const {
     const Json* value = find(key);
     if (value == nullptr) return std::string(missing);
     if (!value->is_string()) fail_at(key, "a string");
-    return text_of(*value);
+    return value->text();
   }
 
   /// Three numbers, or one for all.
@@ -73,9 +73,9 @@ class RecipeJson {
                                std::array<float, 3> missing) const {
     const Json* value = find(key);
     if (value == nullptr) return static_cast<double>(missing[c]);
-    if (value->is_array() && value->size() == 3) value = &items_of(*value)[c];
-    if (!value->is_number() || !std::isfinite(number_of(*value))) fail_at(key, "three numbers");
-    return number_of(*value);
+    if (value->is_array() && value->items().size() == 3) value = &value->items()[c];
+    if (!value->is_number() || !std::isfinite(value->number())) fail_at(key, "three numbers");
+    return value->number();
   }
 
   /// [channels, height, width].
@@ -84,10 +84,10 @@ class RecipeJson {
     const Json* value = find(key);
     if (value == nullptr) return missing;
     constexpr std::string_view expected = "[channels, height, width]";
-    if (!value->is_array() || value->size() != 3) fail_at(key, expected);
+    if (!value->is_array() || value->items().size() != 3) fail_at(key, expected);
     std::array<Index, 3> sizes{};
     for (std::size_t i = 0; i < 3; ++i) {
-      const auto size = as_size(items_of(*value)[i]);
+      const auto size = as_size(value->items()[i]);
       if (!size) fail_at(key, expected);
       sizes[i] = *size;
     }
@@ -98,11 +98,12 @@ class RecipeJson {
   [[nodiscard]] Extent extent(std::string_view key, Extent missing) const {
     const Json* value = find(key);
     if (value == nullptr) return missing;
-    const bool list = value->is_array() && (value->size() == 1 || value->size() == 2);
-    const auto height = as_size(list ? items_of(*value).front() : *value);
-    const auto width = as_size(list ? items_of(*value).back() : *value);
+    const bool list =
+        value->is_array() && (value->items().size() == 1 || value->items().size() == 2);
+    const auto height = as_size(list ? value->items().front() : *value);
+    const auto width = as_size(list ? value->items().back() : *value);
     if (!height || !width) fail_at(key, "a positive number of pixels, or [height, width]");
-    return {*height, *width, !list || value->size() == 1};
+    return {*height, *width, !list || value->items().size() == 1};
   }
 
   /// A name ("bicubic", "InterpolationMode.BICUBIC") or Pillow's number.
@@ -111,12 +112,12 @@ class RecipeJson {
     if (value == nullptr) return missing;
     constexpr std::array pillow = {Filter::nearest, Filter::lanczos, Filter::bilinear,
                                    Filter::bicubic, Filter::box,     Filter::hamming};
-    if (value->is_number_integer()) {
+    if (value->is_integer()) {
       std::size_t number = 0;
       if (JsonReader<std::size_t>::read(*value, number) && number < pillow.size())
         return pillow[number];
     } else if (value->is_string()) {
-      std::string name = text_of(*value);
+      std::string name = value->text();
       name.erase(0, name.rfind('.') + 1);
       for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
       for (const Filter candidate : pillow)
@@ -130,7 +131,7 @@ class RecipeJson {
   /// A whole number of pixels from 1 to 2^20, also when it is written 224.0.
   [[nodiscard]] static std::optional<Index> as_size(const Json& value) {
     if (!value.is_number()) return std::nullopt;
-    const double number = number_of(value);
+    const double number = value.number();
     if (!(number >= 1 && number <= 1 << 20) || number != std::floor(number)) return std::nullopt;
     return static_cast<Index>(number);
   }

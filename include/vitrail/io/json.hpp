@@ -1,73 +1,60 @@
 // JSON as configs and headers carry it: checked while it is parsed, read through typed getters.
 //
-// The only header that includes nlohmann/json. Duplicate keys and deep nesting are errors here:
-// two readers that pick different duplicates would see two different models.
+// nlohmann's parser reads, without nlohmann's value: its json.hpp takes a program that loads a
+// model a tenth of its time to compile. Duplicate keys and deep nesting are errors here: two
+// readers that pick different duplicates would see two different models.
 #ifndef VITRAIL_IO_JSON_HPP
 #define VITRAIL_IO_JSON_HPP
 
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <vitrail/io/json_value.hpp>
 #include <vitrail/io/mapped_file.hpp>
-#include <vitrail/io/text.hpp>
+
+#if __has_include(<nlohmann/detail/input/parser.hpp>)
+#include <nlohmann/detail/input/parser.hpp>
+#else  // the library as one file
+#include <nlohmann/json.hpp>
+#endif
 
 VITRAIL_BEGIN_COLD_NAMESPACE
 
-using Json = nlohmann::json;
-
 namespace detail {
 
-// What a value holds that is known to be of the kind. (Json's own ways, get<T>(), items(), begin(),
-// bring conversions, proxies and exceptions that take a program seconds to compile.)
-[[nodiscard]] inline const std::string& text_of(const Json& value) {
-  return *value.get_ptr<const Json::string_t*>();
-}
-[[nodiscard]] inline bool flag_of(const Json& value) {
-  return *value.get_ptr<const Json::boolean_t*>();
-}
-[[nodiscard]] inline const Json::object_t& members_of(const Json& value) {
-  return *value.get_ptr<const Json::object_t*>();
-}
-[[nodiscard]] inline const Json::array_t& items_of(const Json& value) {
-  return *value.get_ptr<const Json::array_t*>();
-}
-/// An integer that is not negative is stored as unsigned.
-[[nodiscard]] inline std::uint64_t unsigned_of(const Json& value) {
-  return *value.get_ptr<const Json::number_unsigned_t*>();
-}
-[[nodiscard]] inline std::int64_t integer_of(const Json& value) {
-  return *value.get_ptr<const Json::number_integer_t*>();
-}
-[[nodiscard]] VITRAIL_NOINLINE inline double number_of(const Json& value) {
-  if (value.is_number_float()) return *value.get_ptr<const Json::number_float_t*>();
-  return value.is_number_unsigned() ? static_cast<double>(unsigned_of(value))
-                                    : static_cast<double>(integer_of(value));
-}
+/// What nlohmann's parser asks of the type of values.
+struct JsonTypes {
+  using boolean_t = bool;
+  using number_integer_t = std::int64_t;
+  using number_unsigned_t = std::uint64_t;
+  using number_float_t = double;
+  using string_t = std::string;
+  using binary_t = std::vector<std::uint8_t>;
+  using exception = nlohmann::detail::exception;
+};
 
 /// Builds a Json from the events of nlohmann's parser, and refuses what it would let pass.
 class JsonBuilder {
  public:
   JsonBuilder(std::string_view where, const Limits& limits) : where_(where), limits_(limits) {}
 
-  bool null() { return add({}); }
-  bool boolean(bool value) { return add(value); }
-  bool number_integer(std::int64_t value) { return add(value); }
-  bool number_unsigned(std::uint64_t value) { return add(value); }
-  bool number_float(double value, const std::string&) { return add(value); }
-  bool string(std::string& value) { return add(std::move(value)); }
-  bool binary(Json::binary_t&) { return false; }  // no JSON text has it
-  bool start_object(std::size_t) { return open(Json::value_t::object); }
-  bool start_array(std::size_t) { return open(Json::value_t::array); }
+  bool null() { return add(Json()); }
+  bool boolean(bool value) { return add(Json(value)); }
+  bool number_integer(std::int64_t value) { return add(Json(value)); }
+  bool number_unsigned(std::uint64_t value) { return add(Json(value)); }
+  bool number_float(double value, const std::string&) { return add(Json(value)); }
+  bool string(std::string& value) { return add(Json(std::move(value))); }
+  bool binary(JsonTypes::binary_t&) { return false; }  // no JSON text has it
+  bool start_object(std::size_t) { return open(Json::empty_object()); }
+  bool start_array(std::size_t) { return open(Json::empty_array()); }
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool key(std::string& name) {
-    const auto [place, is_new] =
-        open_.back()->get_ptr<Json::object_t*>()->try_emplace(std::move(name));
+    const auto [place, is_new] = open_.back()->members().try_emplace(std::move(name));
     if (!is_new) fail(where_, "duplicate key ", in_quotes(place->first));
     member_ = &place->second;
     return true;
   }
-  bool parse_error(std::size_t, const std::string&, const Json::exception& error) {
+  bool parse_error(std::size_t, const std::string&, const JsonTypes::exception& error) {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: ..." without its prefix.
     std::string_view reason = error.what();
     if (const auto end = reason.find("] "); end != std::string_view::npos)
@@ -80,7 +67,7 @@ class JsonBuilder {
  private:
   VITRAIL_NOINLINE Json& place(Json&& value) {
     if (!open_.empty() && open_.back()->is_array())
-      return open_.back()->get_ptr<Json::array_t*>()->emplace_back(std::move(value));
+      return open_.back()->items().emplace_back(std::move(value));
     Json& target = open_.empty() ? root : *member_;
     target = std::move(value);
     return target;
@@ -89,10 +76,10 @@ class JsonBuilder {
     place(std::move(value));
     return true;
   }
-  bool open(Json::value_t kind) {
+  bool open(Json&& empty) {
     if (open_.size() >= limits_.max_depth)
       fail(where_, "JSON nested deeper than the limit of ", limits_.max_depth);
-    open_.push_back(&place(Json(kind)));
+    open_.push_back(&place(std::move(empty)));
     return true;
   }
   bool close() {
@@ -108,6 +95,14 @@ class JsonBuilder {
 
 }  // namespace detail
 
+VITRAIL_END_COLD_NAMESPACE
+
+// The parser wants to be sure that values are nlohmann's own; it uses no more than the types above.
+template <>
+struct nlohmann::detail::is_basic_json<vitrail::detail::JsonTypes> : std::true_type {};
+
+VITRAIL_BEGIN_COLD_NAMESPACE
+
 /// Parses one document. Throws Error with the position for bad syntax, duplicate keys, nesting
 /// beyond `limits.max_depth` or a text beyond `limits.max_header_bytes`; `where` is usually the
 /// file's name.
@@ -116,9 +111,8 @@ class JsonBuilder {
   if (text.size() > limits.max_header_bytes)
     fail(where, "JSON of ", text.size(), " bytes, the limit is ", limits.max_header_bytes);
   detail::JsonBuilder builder(where, limits);
-  // Json::sax_parse would also instantiate the readers of four binary formats.
   using Input = nlohmann::detail::iterator_input_adapter<const char*>;
-  nlohmann::detail::parser<Json, Input>(Input(text.data(), text.data() + text.size()))
+  nlohmann::detail::parser<detail::JsonTypes, Input>(Input(text.data(), text.data() + text.size()))
       .sax_parse(&builder);
   return std::move(builder.root);
 }
@@ -131,15 +125,39 @@ class JsonBuilder {
 
 namespace detail {
 
-/// A value that holds no others, as text. (Json::dump would bring a whole writer.)
+/// `text` as a string of JSON. Throws Error("where: ...") when it is not UTF-8.
+[[nodiscard]] VITRAIL_NOINLINE inline std::string json_string(std::string_view text,
+                                                              std::string_view where) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) >= 0x20) {
+      quoted += c;
+    } else {
+      quoted += "\\u00";
+      quoted += digits[c / 16];
+      quoted += digits[c % 16];
+    }
+  }
+  quoted += '"';
+  try {
+    (void)parse_json(quoted, where);
+  } catch (const Error&) {
+    fail(where, in_quotes(text), " is not UTF-8");
+  }
+  return quoted;
+}
+
+/// A value that holds no others, as text.
 [[nodiscard]] inline std::string scalar_text(const Json& value) {
-  if (value.is_string()) return in_quotes(text_of(value));
-  if (value.is_boolean()) return flag_of(value) ? "true" : "false";
-  if (value.is_number_unsigned()) return join(unsigned_of(value));
-  if (value.is_number_integer()) return join(integer_of(value));
+  if (value.is_string()) return in_quotes(value.text());
+  if (value.is_boolean()) return value.flag() ? "true" : "false";
+  if (value.is_natural()) return join(value.natural());
+  if (value.is_integer()) return join(value.negative());
   if (value.is_null()) return "null";
   char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number_of(value)).ptr;
+  const auto end = std::to_chars(digits, digits + sizeof digits, value.number()).ptr;
   const std::string text(digits, end);
   return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
 }
@@ -150,9 +168,10 @@ namespace detail {
   if (value.is_object()) return "an object";
   if (value.is_array()) {
     std::string text = "the array [";
-    const Json::array_t& items = items_of(value);
+    const Json::Array& items = value.items();
     for (const Json& item : items) {
-      if (item.is_structured() || items.size() > 8) return join("an array of ", items.size());
+      if (item.is_array() || item.is_object() || items.size() > 8)
+        return join("an array of ", items.size());
       text += join(text.ends_with('[') ? "" : ", ", scalar_text(item));
     }
     return text + "]";
@@ -175,7 +194,7 @@ template <>
 struct JsonReader<std::string> {
   static std::string name() { return "a string"; }
   static bool read(const Json& value, std::string& to) {
-    if (value.is_string()) to = text_of(value);
+    if (value.is_string()) to = value.text();
     return value.is_string();
   }
 };
@@ -184,7 +203,7 @@ template <>
 struct JsonReader<bool> {
   static std::string name() { return "true or false"; }
   static bool read(const Json& value, bool& to) {
-    if (value.is_boolean()) to = flag_of(value);
+    if (value.is_boolean()) to = value.flag();
     return value.is_boolean();
   }
 };
@@ -198,9 +217,9 @@ struct JsonReader<T> {
                 std::numeric_limits<T>::max());
   }
   static bool read(const Json& value, T& to) {
-    return value.is_number_unsigned()  ? fits(unsigned_of(value), to)
-           : value.is_number_integer() ? fits(integer_of(value), to)
-                                       : false;
+    return value.is_natural()   ? fits(value.natural(), to)
+           : value.is_integer() ? fits(value.negative(), to)
+                                : false;
   }
 
  private:
@@ -215,7 +234,7 @@ template <std::floating_point T>
 struct JsonReader<T> {
   static std::string name() { return "a number"; }
   static bool read(const Json& value, T& to) {
-    if (value.is_number()) to = static_cast<T>(number_of(value));
+    if (value.is_number()) to = static_cast<T>(value.number());
     return value.is_number();
   }
 };
@@ -234,7 +253,7 @@ struct JsonReader<std::vector<T>> {
   static std::string name() { return "an array whose elements are each " + JsonReader<T>::name(); }
   static bool read(const Json& value, std::vector<T>& to) {
     if (!value.is_array()) return false;
-    for (const Json& element : items_of(value)) {
+    for (const Json& element : value.items()) {
       T item{};
       if (!JsonReader<T>::read(element, item)) return false;
       to.push_back(std::move(item));
@@ -249,7 +268,7 @@ struct JsonReader<std::vector<T>> {
 [[nodiscard]] VITRAIL_NOINLINE inline const Json* json_find(const Json& object,
                                                             std::string_view key) {
   if (!object.is_object()) return nullptr;
-  const Json::object_t& members = detail::members_of(object);
+  const Json::Object& members = object.members();
   const auto found = members.find(key);
   return found == members.end() ? nullptr : &found->second;
 }

@@ -125,12 +125,12 @@ inline Safetensors::Safetensors(std::shared_ptr<const MappedFile> file, const Li
   const Json header = parse_json(text, join(path(), ": header"), limits);
 
   std::vector<Range> ranges;
-  ranges.reserve(header.size());
-  for (const auto& [name, entry] : detail::members_of(header)) {
+  ranges.reserve(header.members().size());
+  for (const auto& [name, entry] : header.members()) {
     if (name == "__metadata__") {
       if (!entry.is_object())
         fail(path(), "__metadata__ is ", detail::describe(entry), ", expected an object");
-      for (const auto& [key, value] : detail::members_of(entry))
+      for (const auto& [key, value] : entry.members())
         set_metadata(key, json_as<std::string>(value, key, join(path(), ": __metadata__")));
     } else {
       ranges.push_back(add_entry(name, entry, data, limits));
@@ -145,7 +145,7 @@ inline Safetensors::Range Safetensors::add_entry(const std::string& name, const 
                                                  const Limits& limits) {
   const std::string where = join(path(), ": ", detail::in_quotes(name));
   if (!entry.is_object()) fail(where, "is ", detail::describe(entry), ", expected an object");
-  for (const auto& [key, value] : detail::members_of(entry))
+  for (const auto& [key, value] : entry.members())
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       fail(where, "unknown key ", detail::in_quotes(key),
            ", expected dtype, shape and data_offsets");
@@ -219,24 +219,18 @@ inline void write_safetensors(const std::string& path, std::span<const NamedTens
   if (!order.empty()) std::qsort(order.data(), order.size(), sizeof(void*), by_size_and_name);
 
   NamedTensors::Strings seen;
-  const auto json_string = [&](const std::string& text) {
-    try {
-      return Json(text).dump();
-    } catch (const Json::exception&) {
-      fail(path, detail::in_quotes(text), " is not UTF-8");
-    }
-  };
   std::string header = "{";
   const auto begin_entry = [&](std::string_view name) {
     if (!seen.emplace(std::string(name), std::string()).second)
       fail(path, detail::in_quotes(name), " is there twice");
     if (header.size() > 1) header += ",";
-    header += join(json_string(std::string(name)), ":{");
+    header += join(detail::json_string(name, path), ":{");
   };
   if (!metadata.empty()) {
     begin_entry("__metadata__");
     for (const auto& [key, value] : metadata)
-      header += join((header.back() == '{' ? "" : ","), json_string(key), ":", json_string(value));
+      header += join((header.back() == '{' ? "" : ","), detail::json_string(key, path), ":",
+                     detail::json_string(value, path));
     header += "}";
   }
   std::uint64_t offset = 0;

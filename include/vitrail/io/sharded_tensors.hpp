@@ -43,7 +43,7 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
 
   const std::string folder = detail::folder_of(index_path);
   Strings shards;  // the path of each
-  for (const auto& [name, value] : detail::members_of(*weight_map)) {
+  for (const auto& [name, value] : weight_map->members()) {
     const auto shard = json_as<std::string>(value, name, index_path);
     if (shard.empty() || shard == "." || shard == ".." ||
         shard.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
@@ -58,24 +58,24 @@ inline ShardedTensors::ShardedTensors(const std::string& index_path, const Limit
   }
   shard_count_ = shards.size();
 
-  for (const auto& [name, shard] : detail::members_of(*weight_map))
+  for (const auto& [name, shard] : weight_map->members())
     if (!contains(name) && !unreadable().contains(std::string_view(name)))
       fail(index_path, "tensor ", detail::in_quotes(name), " is not in ",
-           detail::in_quotes(detail::text_of(shard)), ", where the index says it is");
+           detail::in_quotes(shard.text()), ", where the index says it is");
   if (const Json* const metadata = json_find(index, "metadata"); metadata && metadata->is_object())
-    for (const auto& [key, value] : detail::members_of(*metadata))
-      set_metadata(key, value.is_string()       ? detail::text_of(value)
-                        : value.is_structured() ? detail::describe(value)
-                                                : detail::scalar_text(value));
+    for (const auto& [key, value] : metadata->members())
+      set_metadata(key, value.is_string()                       ? value.text()
+                        : value.is_array() || value.is_object() ? detail::describe(value)
+                                                                : detail::scalar_text(value));
 }
 
 inline void ShardedTensors::add_shard(const NamedTensors& shard, const Json& weight_map,
                                       const std::string& shard_name, const Limits& limits) {
   const auto check_place = [&](const std::string& name) {
     const Json* const listed = json_find(weight_map, name);
-    if (listed != nullptr && detail::text_of(*listed) != shard_name)
+    if (listed != nullptr && listed->text() != shard_name)
       fail(path(), "tensor ", detail::in_quotes(name), " is in ", detail::in_quotes(shard_name),
-           ", the index says ", detail::in_quotes(detail::text_of(*listed)));
+           ", the index says ", detail::in_quotes(listed->text()));
   };
   for (const auto& [name, view] : shard) {
     check_place(name);
