@@ -17,18 +17,22 @@ TEST(Operations, OfABlockAreThoseOfItsSixProducts) {
   const double products = 10 * 24 + 8 * 10 + 10 * 30 + 30 * 10;  // qkv, proj, fc1, fc2
   const double attention = 2 * 8 * T;                            // q k^T and the sum of v
   EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention));
+  EXPECT_EQ(block_operations(c, 7, 2),
+            2 * T * 10 * 24 + 2 * 2 * (products - 10 * 24 + attention));  // q, k and v of all
   c.gated_mlp = true;
   EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention + 10 * 30));
 }
 
 TEST(Operations, OfAPictureCountPatchesBlocksAndHead) {
   ViTConfig c;  // ViT-B/16
+  const double ends = 2.0 * 196 * 768 * 768 + 2.0 * 768 * 1000;
   EXPECT_EQ(picture_operations(c, 197),
-            2.0 * 196 * 768 * 768 + 12 * block_operations(c, 197) + 2.0 * 768 * 1000);
+            ends + 11 * block_operations(c, 197) + block_operations(c, 197, 1));
+  c.pooling = Pooling::avg;  // every token counts
+  EXPECT_EQ(picture_operations(c, 197), ends + 12 * block_operations(c, 197));
   EXPECT_NEAR(picture_operations(c, 197), 35.1e9, 0.1e9);  // 17.6 GMACs, as published
   c.register_tokens = 4;
-  EXPECT_EQ(picture_operations(c, 201) - 12 * block_operations(c, 201),
-            2.0 * 196 * 768 * 768 + 2.0 * 768 * 1000);
+  EXPECT_EQ(picture_operations(c, 201) - 12 * block_operations(c, 201), ends);
 }
 
 }  // namespace

@@ -89,6 +89,51 @@ TEST(ViT, GivesTheSameBitsInABatchAndAlone) {
   }
 }
 
+/// Small models that differ in what their last block needs.
+std::vector<ViTConfig> configs_by_last_block() {
+  std::vector<ViTConfig> configs(9, small_config());
+  configs[1].distillation_token = configs[1].distilled_head = true;
+  configs[2].distillation_token = true;
+  configs[2].pooling = Pooling::class_and_distillation;
+  configs[3].pooling = Pooling::token_and_avg;
+  configs[4].relative_positions = true;
+  configs[5].rotary = RotaryKind::eva;
+  configs[5].head_dim = 16;
+  configs[6].block = BlockKind::parallel_scaling;
+  configs[7].differential_attention = true;
+  configs[7].head_dim = 16;
+  configs[8].attn_adapter = configs[8].mlp_adapter = AdapterConfig{.hidden = {5, 5, 5}};
+  return configs;
+}
+
+TEST(ViT, GivesTheSameBitsWhetherOrNotAllTokensAreAskedFor) {
+  const Tensor<float, 4> pixels = random_pixels(3, 64, 64);
+  SerialExecutor serial;
+  Workspace workspace;
+  for (const CpuLevel level : vitrail_test::levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      for (const ViTConfig& config : configs_by_last_block()) {
+        const ViT<float> vit = random_vit<float>(config, precision);
+        Tensor<float, 3> tokens({3, vit.tokens_for(64, 64), config.embed_dim});
+        Tensor<float, 2> logits({3, config.classes});
+        Tensor<float, 2> features({3, config.feature_dim()});
+        Tensor<float, 2> features_alone({3, config.feature_dim()});
+        vit.forward(pixels, {.logits = logits, .features = features, .tokens = tokens},
+                    {serial, workspace});
+        vit.forward(pixels, {.features = features_alone}, {serial, workspace});
+        if (level == CpuLevel::generic) {  // Eigen adds in another order where there are few rows
+          for (Index i = 0; i < features.count(); ++i)
+            EXPECT_NEAR(features_alone.data()[i], features.data()[i], 1e-3);
+          continue;
+        }
+        expect_same_bits(features_alone.flat(), features.flat());
+        expect_same_bits(logits_of(vit, pixels, serial).flat(), logits.flat());
+      }
+    }
+  }
+}
+
 TEST(ViT, AllocatesNothingOnceWarm) {
   ViTConfig config = small_config();
   config.embed_dim = 768;  // enough for Eigen to want more than the stack

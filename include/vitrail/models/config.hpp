@@ -110,6 +110,12 @@ struct ViTConfig {
   [[nodiscard]] Index pixels_per_patch_column() const {
     return patch_width * (stem ? stem->stride() : 1);
   }
+  /// How many of a picture's T tokens its features and logits depend on after the last block: the
+  /// first so many.
+  [[nodiscard]] Index pooled_tokens(Index T) const {
+    const bool two = distilled_head || pooling == Pooling::class_and_distillation;
+    return two ? std::min(Index{2}, T) : pooling == Pooling::token ? 1 : T;
+  }
   /// Width of pre_logits: what embed writes.
   [[nodiscard]] Index feature_dim() const {
     if (representation_size > 0) return representation_size;

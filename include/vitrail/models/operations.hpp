@@ -15,22 +15,28 @@ namespace detail {
 
 }  // namespace detail
 
-/// Operations of one block's products and attention on T tokens; norms and activations are not
-/// counted.
-[[nodiscard]] inline double block_operations(const ViTConfig& c, Index T) {
+/// Operations of one block's products and attention on T tokens, for the first `answers` of them;
+/// norms and activations are not counted.
+[[nodiscard]] inline double block_operations(const ViTConfig& c, Index T, Index answers) {
   const Index inner = c.heads * c.head_dim;
+  const Index hidden = c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden;
   return detail::product_operations(T, c.embed_dim, 3 * inner) +
-         2 * detail::product_operations(T, inner, T) +
-         detail::product_operations(T, inner, c.embed_dim) +
-         detail::product_operations(T, c.embed_dim, c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden) +
-         detail::product_operations(T, c.mlp_hidden, c.embed_dim);
+         2 * detail::product_operations(answers, inner, T) +
+         detail::product_operations(answers, inner, c.embed_dim) +
+         detail::product_operations(answers, c.embed_dim, hidden) +
+         detail::product_operations(answers, c.mlp_hidden, c.embed_dim);
+}
+[[nodiscard]] inline double block_operations(const ViTConfig& c, Index T) {
+  return block_operations(c, T, T);
 }
 
-/// Operations of one picture of T tokens, counted alike.
+/// Operations of a pass for the logits and features of one picture of T tokens, counted alike: the
+/// last block computes no more than what is pooled.
 [[nodiscard]] inline double picture_operations(const ViTConfig& c, Index T) {
   const Index patch = c.channels * c.patch_height * c.patch_width;
+  const Index last = c.block == BlockKind::sequential ? c.pooled_tokens(T) : T;
   return detail::product_operations(T - c.prefix_tokens(), patch, c.embed_dim) +
-         static_cast<double>(c.depth) * block_operations(c, T) +
+         static_cast<double>(c.depth - 1) * block_operations(c, T) + block_operations(c, T, last) +
          detail::product_operations(1, c.feature_dim(), c.classes);
 }
 

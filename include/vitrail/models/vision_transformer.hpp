@@ -290,15 +290,19 @@ void ViT<T>::forward_chunk(const TensorView<const T, 4>& pixels, const ViTOutput
   }
   const Grid grid = grid_for(pixels.extent(2), pixels.extent(3));
   if (trace != nullptr) record_tables(grid, context.workspace, *trace);
-  encoder_(x, B, context, trace, token_positions(grid, context.workspace));
-  if (!norm_.empty()) norm_(x, x, context);
-  if (trace != nullptr) trace->record("forward_features", x, {B, T_, D});
-  if (out.tokens.data() != nullptr) copy(x, out.tokens.template reshape<2>({B * T_, D}));
+  const bool all_tokens = trace != nullptr || out.tokens.data() != nullptr;
+  const Index asked = all_tokens ? T_ : config_.pooled_tokens(T_);
+  MatrixView<T> last = x;
+  if (asked < T_) last = context.workspace.template matrix<T>(B * asked, D);
+  encoder_(x, B, last, context, trace, token_positions(grid, context.workspace));
+  if (!norm_.empty()) norm_(last, last, context);
+  if (trace != nullptr) trace->record("forward_features", last, {B, T_, D});
+  if (out.tokens.data() != nullptr) copy(last, out.tokens.template reshape<2>({B * T_, D}));
   if (config_.pooling == Pooling::none) return;
 
   const MatrixView<T> features = context.workspace.template matrix<T>(B, config_.feature_dim());
   const MatrixView<T> logits = context.workspace.template matrix<T>(B, config_.classes);
-  head_(x, B, features, logits, context, trace);
+  head_(last, B, features, logits, context, trace);
   if (trace != nullptr) trace->record("pre_logits", features, {B, config_.feature_dim()});
   if (trace != nullptr && config_.classes > 0)
     trace->record("logits", logits, {B, config_.classes});

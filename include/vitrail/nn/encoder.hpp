@@ -16,6 +16,16 @@ struct Encoder {
   /// asked to stop.
   void operator()(MatrixView<T> x, Index batch, const Context& context, Trace* trace,
                   const TokenPositions<T>& positions = {}) const {
+    (*this)(x, batch, x, context, trace, positions);
+  }
+
+  /// The same for whom the first Q tokens of each picture are enough, in `first` (B * Q, D): less
+  /// work for the last block. x is lost, unless it is `first`; a trace wants all tokens.
+  void operator()(MatrixView<T> x, Index batch, MatrixView<T> first, const Context& context,
+                  Trace* trace, const TokenPositions<T>& positions = {}) const {
+    const bool some = first.extent(0) < x.extent(0);
+    VITRAIL_ASSERT(!some || trace == nullptr, "Encoder: a trace wants all tokens");
+    if (some && blocks.empty()) detail::copy_first_tokens<T>(x, batch, first);
     const auto depth = static_cast<Index>(blocks.size());
     const Shape shape{batch, x.extent(0) / batch, x.extent(1)};
     for (Index i = 0; i < depth; ++i) {
@@ -27,6 +37,8 @@ struct Encoder {
         block(x, batch, context, maps, positions);
         trace->record(i + 1 == depth ? "attn_last" : join("attn.", i),
                       AnyTensor(TensorView<const T, 4>(maps)));
+      } else if (some && i + 1 == depth) {
+        block(x, batch, first, context, positions);
       } else {
         block(x, batch, context, {}, positions);
       }

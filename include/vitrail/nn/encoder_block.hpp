@@ -34,20 +34,42 @@ struct EncoderBlock {
   void operator()(MatrixView<T> x, Index batch, const Context& context, TensorView<T, 4> maps = {},
                   const TokenPositions<T>& positions = {}) const {
     switch (kind) {
-      case BlockKind::sequential: break;
+      case BlockKind::sequential: return one_after_the_other(x, x, batch, context, maps, positions);
       case BlockKind::post_norm: return norm_after(x, batch, context, maps, positions);
       case BlockKind::parallel_things: return sum_branches(x, batch, context, maps, positions);
       case BlockKind::parallel_scaling: return share_norm(x, batch, context, maps, positions);
     }
+  }
+
+  /// The same for whom the first Q tokens of each picture are enough: they are written to `first`
+  /// (B * Q, D), with the same bits, and x is lost. Keys and values need all tokens, the rest of
+  /// the block does not.
+  void operator()(MatrixView<T> x, Index batch, MatrixView<T> first, const Context& context,
+                  const TokenPositions<T>& positions = {}) const {
+    if (kind != BlockKind::sequential) (*this)(x, batch, context, {}, positions);
+    detail::copy_first_tokens<T>(x, batch, first);
+    if (kind == BlockKind::sequential) one_after_the_other(x, first, batch, context, {}, positions);
+  }
+
+ private:
+  static const T* scale(const Tensor<T, 1>& gamma) {
+    return gamma.empty() ? nullptr : gamma.data();
+  }
+
+  /// BlockKind::sequential. x (B * Q, D) holds the first Q of the T tokens in `all` (B * T, D),
+  /// which may be x itself.
+  void one_after_the_other(MatrixView<const T> all, MatrixView<T> x, Index batch,
+                           const Context& context, TensorView<T, 4> maps,
+                           const TokenPositions<T>& positions) const {
     const Workspace::Scope scope(context.workspace);
     MatrixView<T> branch;  // for an adapter to see
     if (!attn_adapter.empty() || !mlp_adapter.empty())
       branch = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
     if (attn_adapter.empty()) {
-      attn(x, norm1, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
+      attn(all, norm1, batch, x, context, {.scale = scale(gamma1), .residual = x}, maps,
            positions);  // eq. 2: z' = z + MSA(LN(z))
     } else {
-      attn(x, norm1, batch, branch, context, {.scale = scale(gamma1)}, maps, positions);
+      attn(all, norm1, batch, branch, context, {.scale = scale(gamma1)}, maps, positions);
       attn_adapter(branch, x, context);
     }
     if (mlp_adapter.empty()) {
@@ -57,11 +79,6 @@ struct EncoderBlock {
       mlp(x, norm2, branch, context, {.scale = scale(gamma2)});
       mlp_adapter(branch, x, context);
     }
-  }
-
- private:
-  static const T* scale(const Tensor<T, 1>& gamma) {
-    return gamma.empty() ? nullptr : gamma.data();
   }
 
   /// BlockKind::post_norm.

@@ -33,8 +33,9 @@ struct Head {
   Dense<T> head_dist;          // (K, D): DeiT's second head, on the distillation token; or empty
   Activation pre_logits_activation = Activation::tanh;
 
-  /// tokens (B * T, D) -> features (B, F) and, unless `head` is empty, logits (B, K). F is R with a
-  /// pre_logits layer, 2D for Pooling::token_and_avg, else D.
+  /// tokens (B * T, D), or those of each picture that are pooled, -> features (B, F) and, unless
+  /// `head` is empty, logits (B, K). F is R with a pre_logits layer, 2D for Pooling::token_and_avg,
+  /// else D.
   void operator()(MatrixView<const T> tokens, Index batch, MatrixView<T> features_out,
                   MatrixView<T> logits, const Context& context, Trace* trace) const {
     const Workspace::Scope scope(context.workspace);

@@ -10,6 +10,18 @@
 
 VITRAIL_BEGIN_COLD_NAMESPACE
 
+namespace detail {
+
+/// first (B * Q, D) = the first Q of the T tokens of each picture in x (B * T, D).
+template <Scalar T>
+void copy_first_tokens(MatrixView<const T> x, Index batch, MatrixView<T> first) {
+  const Index T_ = x.extent(0) / batch;
+  const Index Q = first.extent(0) / batch;
+  for (Index row = 0; row < batch * Q; ++row) copy(x[row / Q * T_ + row % Q], first[row]);
+}
+
+}  // namespace detail
+
 /// What differential attention (Ye et al. 2024) has beside q, k and v. The columns of each head's q
 /// and k are two halves; the head's answer is the difference of what the halves' maps give:
 ///   o = (softmax(q1 k1^T / sqrt(hd / 2)) - lambda softmax(q2 k2^T / sqrt(hd / 2))) v
@@ -58,9 +70,10 @@ struct MultiHeadAttention {
   RelativePositionBias<T> relative = {};  // of this block, or empty
   DifferentialAttention<T> differential = {};
 
-  /// y (B * T, D) = residual + scale * attention(before(x (B * T, D))), B pictures of T tokens;
-  /// `before` may be empty. When `maps` (B, A, T, T) is not empty the softmaxed weights are written
-  /// there too. `positions` matter to models with rotary or relative positions only.
+  /// y (B * Q, D) = residual + scale * attention(before(x (B * T, D))), B pictures of T tokens;
+  /// `before` may be empty. Q is T, or the answers are those of the first Q tokens alone. When
+  /// `maps` (B, A, Q, T) is not empty the softmaxed weights are written there too. `positions`
+  /// matter to models with rotary or relative positions only.
   VITRAIL_NOINLINE void operator()(MatrixView<const T> x, const LayerNorm<T>& before, Index batch,
                                    MatrixView<T> y, const Context& context,
                                    Epilogue<T> epilogue = {}, TensorView<T, 4> maps = {},
@@ -78,8 +91,14 @@ struct MultiHeadAttention {
       rotate<T>(positions.rotary, positions.prefix, batch, heads, q, context);
       rotate<T>(positions.rotary, positions.prefix, batch, heads, k, context);
     }
+    const Index answers = y.extent(0);
+    MatrixView<T> queries = q;
+    if (answers < rows) {
+      queries = context.workspace.template matrix<T>(answers, inner);
+      detail::copy_first_tokens<T>(q, batch, queries);
+    }
     const AttentionInput<T> input{
-        .q = q,
+        .q = queries,
         .k = k,
         .v = projected.columns(2 * inner, 3 * inner),
         .batch = batch,
@@ -87,7 +106,7 @@ struct MultiHeadAttention {
         .scale = scale > 0 ? scale : 1 / std::sqrt(static_cast<T>(inner / heads)),
         .bias = bias_for(positions, context.workspace),
         .precision = qkv.weight.precision()};
-    const MatrixView<T> joined = context.workspace.template matrix<T>(rows, inner);
+    const MatrixView<T> joined = context.workspace.template matrix<T>(answers, inner);
     if (differential.norm.empty()) {
       attention<T>(input, joined, context);
       if (maps.data() != nullptr) attention_maps<T>(input, maps, context);

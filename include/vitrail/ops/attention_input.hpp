@@ -18,7 +18,7 @@ struct AttentionInput {
   Index batch = 1;                   // B
   Index heads = 1;                   // A
   T scale = 1;                       // usually 1 / sqrt(hd)
-  TensorView<const T, 3> bias = {};  // (A, Tq, Tk), added after scaling; empty: none
+  TensorView<const T, 3> bias = {};  // (A, Tq or more, Tk), added after scaling; or empty
   // What the products may be rounded to where kernels gain by it: bf16 and int8 both allow bf16.
   Precision precision = Precision::f32;
 
