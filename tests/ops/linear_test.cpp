@@ -256,7 +256,7 @@ TEST(FeedForward, IsBitEqualToItsTwoProducts) {
 // Whoever multiplies the second half of K last joins both; which of the two that is, and when it
 // notices, changes from run to run.
 TEST(FeedForward, JoinsTheHalvesOfALongKWhoeverComesLast) {
-  for (const Index M : {20, 33}) {
+  for (const Index M : {1, 20, 33}) {
     for (int run = 0; run < 50; ++run) expect_two_products(M, 49, 1552, Precision::f32, 2);
     for (const int threads : {4, 8}) expect_two_products(M, 300, 1552, Precision::f32, threads);
   }

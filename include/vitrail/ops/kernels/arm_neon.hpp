@@ -111,7 +111,7 @@ VITRAIL_KERNEL_INLINE void store_bf16_split(std::byte*, Index, Floats) {}
 /// 64 whole numbers as signed bytes, the nearest ones; returns parts of their sum.
 VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[16]) {
   Ints sums = vdupq_n_s32(0);
-  for (int i = 0; i < 16; i += 4) {
+  for (Index i = 0; i < 16; i += 4) {
     const int16x8_t low = vcombine_s16(vqmovn_s32(x[i]), vqmovn_s32(x[i + 1]));
     const int16x8_t high = vcombine_s16(vqmovn_s32(x[i + 2]), vqmovn_s32(x[i + 3]));
     const int8x16_t bytes = vcombine_s8(vqmovn_s16(low), vqmovn_s16(high));

@@ -131,7 +131,7 @@ VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[8]) {
   // Each step puts two vectors together, lane by lane of 128 bits.
   const Ints lanes = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   Ints sums = _mm256_setzero_si256();
-  for (int i = 0; i < 8; i += 4) {
+  for (Index i = 0; i < 8; i += 4) {
     const Ints words = _mm256_packs_epi16(_mm256_packs_epi32(x[i], x[i + 1]),
                                           _mm256_packs_epi32(x[i + 2], x[i + 3]));
     const Ints bytes = _mm256_permutevar8x32_epi32(words, lanes);
@@ -140,7 +140,7 @@ VITRAIL_KERNEL_INLINE Ints store_s8(std::byte* p, const Ints (&x)[8]) {
     sums = add_ints(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)),
                                           _mm256_setzero_si256()));
   }
-  return subtract_ints(sums, _mm256_set1_epi64x(16 * 128));
+  return subtract_ints(sums, _mm256_set1_epi64x(2048));
 }
 /// (a0 a1 a2 a3) -> (a0 a2)(a1 a3) of every four.
 VITRAIL_KERNEL_INLINE void store_s16_split(std::byte* p, Ints x) {

@@ -55,6 +55,7 @@ VITRAIL_KERNEL_INLINE Floats hyperbolic_tangent(Floats x) {
   return where_less(magnitude(x), broadcast(0.625F), p, far);
 }
 
+#if !defined(VITRAIL_KERNEL_GELU)  // where no better way is at hand
 /// x Phi(x), Phi the normal distribution, to 5e-7 absolute: Phi(x) = 1/2 + x P(x^2) up to |x|
 /// = 5.5, where it has reached 0 or 1 to within f32. P is a least-squares fit in t = 2 x^2 / 5.5^2
 /// - 1, weighted by |x|^2; at the ends it gives exactly 0 and 1.
@@ -80,6 +81,7 @@ VITRAIL_KERNEL_INLINE Floats gelu(Floats x) {
   const Floats phi = larger(multiply_add(c, p, broadcast(0.5F)), broadcast(0.0F));
   return multiply(x, phi);
 }
+#endif
 
 /// x (1 + tanh u) / 2 = x / (1 + e^(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3)
 VITRAIL_KERNEL_INLINE Floats gelu_by_tanh(Floats x) {
