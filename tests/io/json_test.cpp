@@ -70,20 +70,6 @@ TEST(Json, RefusesDeepNestingAndLongTexts) {
             "x: JSON of 5 bytes, the limit is 3");
 }
 
-TEST(Json, CopiesAreOfTheirOwnAndWhatWasMovedIsNull) {
-  Json first = parse_json(R"({"list": [1, {"text": "deep"}], "n": -3, "x": 0.5})", "x");
-  Json second = first;
-  first.members().at("list").items().clear();
-  const Json::Array& items = json_find(second, "list")->items();
-  ASSERT_EQ(items.size(), 2U);
-  EXPECT_EQ(json_get<std::string>(items[1], "text", "x"), "deep");
-  EXPECT_EQ(json_find(second, "n")->number(), -3.0);
-  first = std::move(second);
-  EXPECT_TRUE(second.is_null());      // NOLINT(bugprone-use-after-move)
-  first = *json_find(first, "list");  // a part of itself
-  EXPECT_EQ(first.items().size(), 2U);
-}
-
 TEST(Json, WritesStringsThatItReads) {
   for (const std::string text :
        {"", "plain", "\"quoted\" \\ /", "\x01\n\t\x1f\x7f", "gr\xc3\xbc\xc3\x9f"})

@@ -18,9 +18,9 @@ class Json {
  public:
   using Array = std::vector<Json>;
   using Object = std::map<std::string, Json, NameLess>;
-  enum class Kind : std::uint8_t { null, boolean, natural, integer, real, string, array, object };
 
   Json() = default;
+  Json(const char*) = delete;  // would be a flag
   explicit Json(bool flag) : kind_(Kind::boolean) { value_.flag = flag; }
   explicit Json(std::uint64_t natural) : kind_(Kind::natural) { value_.natural = natural; }
   /// `integer` is negative.
@@ -89,6 +89,7 @@ class Json {
   [[nodiscard]] Object& members() { return *value_.members; }
 
  private:
+  enum class Kind : std::uint8_t { null, boolean, natural, integer, real, string, array, object };
   union Value {
     bool flag;
     std::uint64_t natural;

@@ -43,12 +43,15 @@ struct EncoderBlock {
 
   /// The same for whom the first Q tokens of each picture are enough: they are written to `first`
   /// (B * Q, D), with the same bits, and x is lost. Keys and values need all tokens, the rest of
-  /// the block does not.
+  /// a sequential block does not; the other kinds compute all of it.
   void operator()(MatrixView<T> x, Index batch, MatrixView<T> first, const Context& context,
                   const TokenPositions<T>& positions = {}) const {
-    if (kind != BlockKind::sequential) (*this)(x, batch, context, {}, positions);
+    if (kind == BlockKind::sequential) {
+      detail::copy_first_tokens<T>(x, batch, first);
+      return one_after_the_other(x, first, batch, context, {}, positions);
+    }
+    (*this)(x, batch, context, {}, positions);
     detail::copy_first_tokens<T>(x, batch, first);
-    if (kind == BlockKind::sequential) one_after_the_other(x, first, batch, context, {}, positions);
   }
 
  private:

@@ -99,11 +99,13 @@ VITRAIL_KERNEL_INLINE Floats rounded_to_bf16(Floats x) {
   return _mm512_castsi512_ps(
       _mm512_and_si512(round_upper_half(x), broadcast_int(static_cast<int>(0xffff0000U))));
 }
+/// As bf16, to nearest, ties to even: for weights, on every level.
 VITRAIL_KERNEL_INLINE void store_rounded(std::byte* p, Floats x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
 }
-/// The same by an instruction of AVX512-BF16, which takes denormal numbers for zero.
+/// The same by an instruction of AVX512-BF16, which takes denormal numbers for zero: for
+/// activations, which are bf16 on no lesser level.
 VITRAIL_KERNEL_INLINE void store_bf16(std::byte* p, Floats x) {
   __m256i rounded;
   __asm__("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(x));
@@ -351,7 +353,7 @@ inline Kernels table(CpuLevel level) {
     fill_tiles<Bf16, 1>(k.attention_bf16);
     fill_tiles<Bf16, 2>(k.attention_bf16);
     k.attention_bf16.prepare = round_panel;
-    k.attention_bf16.prepared_bytes = 1024;
+    k.attention_bf16.prepared_bytes = 16 * vector_bytes;  // of 32 values of K
   }
   return k;
 }
