@@ -116,6 +116,8 @@ struct ViTConfig {
     const bool two = distilled_head || pooling == Pooling::class_and_distillation;
     return two ? std::min(Index{2}, T) : pooling == Pooling::token ? 1 : T;
   }
+  /// Whether q goes to attention as its product gives it: then it is computed for no other tokens.
+  [[nodiscard]] bool has_plain_queries() const { return !qk_norm && rotary == RotaryKind::none; }
   /// Width of pre_logits: what embed writes.
   [[nodiscard]] Index feature_dim() const {
     if (representation_size > 0) return representation_size;

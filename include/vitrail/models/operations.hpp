@@ -20,7 +20,9 @@ namespace detail {
 [[nodiscard]] inline double block_operations(const ViTConfig& c, Index T, Index answers) {
   const Index inner = c.heads * c.head_dim;
   const Index hidden = c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden;
-  return detail::product_operations(T, c.embed_dim, 3 * inner) +
+  const Index queries = c.has_plain_queries() ? answers : T;
+  return detail::product_operations(queries, c.embed_dim, inner) +
+         detail::product_operations(T, c.embed_dim, 2 * inner) +
          2 * detail::product_operations(answers, inner, T) +
          detail::product_operations(answers, inner, c.embed_dim) +
          detail::product_operations(answers, c.embed_dim, hidden) +

@@ -81,8 +81,13 @@ struct MultiHeadAttention {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
     const Index inner = qkv.outputs() / 3;
+    const Index answers = y.extent(0);
     const MatrixView<T> projected = context.workspace.template matrix<T>(rows, 3 * inner);
-    qkv(x, before, projected, context);
+    Epilogue<T> split;
+    if (answers < rows && has_plain_queries(positions)) {
+      split.wanted = {.columns = inner, .rows = answers / batch, .period = rows / batch};
+    }
+    qkv(x, before, projected, context, split);
     const MatrixView<T> q = projected.columns(0, inner);
     const MatrixView<T> k = projected.columns(inner, 2 * inner);
     if (!q_norm.empty()) normalize_heads(q_norm, q, context);
@@ -91,7 +96,6 @@ struct MultiHeadAttention {
       rotate<T>(positions.rotary, positions.prefix, batch, heads, q, context);
       rotate<T>(positions.rotary, positions.prefix, batch, heads, k, context);
     }
-    const Index answers = y.extent(0);
     MatrixView<T> queries = q;
     if (answers < rows) {
       queries = context.workspace.template matrix<T>(answers, inner);
@@ -119,6 +123,10 @@ struct MultiHeadAttention {
   }
 
  private:
+  /// Whether nothing happens to all queries on their way to attention.
+  [[nodiscard]] bool has_plain_queries(const TokenPositions<T>& positions) const {
+    return q_norm.empty() && positions.rotary.kind == RotaryKind::none;
+  }
   [[nodiscard]] TensorView<const T, 3> bias_for(const TokenPositions<T>& positions,
                                                 Workspace& workspace) const {
     if (relative.empty()) return positions.bias;

@@ -67,10 +67,15 @@ struct PatchEmbedding {
       const Index present = std::min(patch_width, W - left);
       for (Index c = 0; c < channels; ++c) {
         for (Index y = top; y < top + patch_height; ++y, to += patch_width) {
-          if (y < H)
-            std::memcpy(to, &pixels(picture, c, y, left),
-                        static_cast<std::size_t>(present) * sizeof(T));
-          std::fill(to + (y < H ? present : 0), to + patch_width, T(0));
+          if (y >= H) {
+            std::fill_n(to, patch_width, T(0));
+          } else if (present == 16) {  // the usual width, without a call
+            std::memcpy(to, &pixels(picture, c, y, left), 16 * sizeof(T));
+            if (patch_width > 16) std::fill(to + 16, to + patch_width, T(0));
+          } else {
+            std::copy_n(&pixels(picture, c, y, left), present, to);
+            std::fill(to + present, to + patch_width, T(0));
+          }
         }
       }
     }

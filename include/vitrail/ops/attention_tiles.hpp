@@ -199,10 +199,10 @@ class TiledAttention {
 
   /// Rows of n values as a tile reads them; rows past the last repeat it, and nobody reads them.
   void pack(const Tile& tile, const float* x, Index stride, Index n, std::byte* out) const {
-    for (Index r = 0; r < tile.padded; ++r) {
-      kernels_.pack_left(product_.left, x + std::min(r, tile.rows - 1) * stride, n, out + r * 64,
-                         block_bytes(tile), nullptr);
-    }
+    kernels_.pack_left(product_.left, x, stride, tile.rows, n, out, block_bytes(tile), nullptr);
+    const Index more = tile.padded - tile.rows;
+    kernels_.pack_left(product_.left, x + (tile.rows - 1) * stride, 0, more, n,
+                       out + tile.rows * 64, block_bytes(tile), nullptr);
   }
 
   /// One tile's scores with panel `p` of the keys.
@@ -261,9 +261,19 @@ class TiledAttention {
       arguments.near_rows = ahead.rows;
       arguments.near_rows_per_block = 1;
     }
+    float* const to = &out_(row + tile.begin, column);
+    const Finish plain;
+    const bool ends_in_registers =
+        product_.finishes && tile.padded == tile.rows && d + width <= hd_;
+    if (ends_in_registers) {
+      arguments.finish = &plain;
+      arguments.to = Target::rows(to, out_.stride(0));
+      arguments.row_scale = inverse;
+    }
     product_.tile_for(arguments.vectors, tile.rows)(arguments);
-    kernels_.multiply_rows(scratch.sums, width, tile.rows, std::min(width, hd_ - d), inverse,
-                           &out_(row + tile.begin, column), out_.stride(0));
+    if (ends_in_registers) return;
+    kernels_.multiply_rows(scratch.sums, width, tile.rows, std::min(width, hd_ - d), inverse, to,
+                           out_.stride(0));
   }
 
   /// Rows of a panel of n values of K.

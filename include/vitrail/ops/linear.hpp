@@ -19,6 +19,7 @@ struct Epilogue {
   Activation activation = Activation::none;
   const T* scale = nullptr;           // (N), LayerScale
   MatrixView<const T> residual = {};  // (M, N), may be y itself
+  detail::Wanted wanted = {};         // of y; all of it as a rule
 };
 
 namespace detail {
@@ -91,7 +92,7 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
                          .column_scale = weight.panels().column_scale(),
                          .column_sum = weight.panels().column_sum(),
                          .rows = nullptr};
-  return {weight.panels(), finish, epilogue.activation};
+  return {weight.panels(), finish, epilogue.activation, epilogue.wanted};
 }
 
 /// Whether the first product can write its rows as the left side of the second.

@@ -116,9 +116,8 @@ class Meanwhile {
     Finish finish{};
     finish.residual = end_.sums;
     finish.residual_stride = stride;
-    const Target to{reinterpret_cast<std::byte*>(end_.sums), stride * Index{sizeof(float)}, 64, 0,
-                    LeftFormat::f32};
-    kernels_.finish(Activation::none, end_.other_sums, stride, rows, panel_.columns, finish, to);
+    kernels_.finish(Activation::none, end_.other_sums, stride, rows, panel_.columns, finish,
+                    Target::rows(end_.sums, stride));
   }
 
   void prepare_block() {

@@ -56,17 +56,17 @@ void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixVie
   constexpr Index rows_per_task = 16;
   const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
   context.executor.parallel_for(tasks, [&](Index task) {
-    const Index end = std::min(x.extent(0), (task + 1) * rows_per_task);
-    for (Index row = task * rows_per_task; row < end; ++row) {
-      const T* from = x.data() + row * x.stride(0);
-      T* to = y.data() + row * y.stride(0);
-      if constexpr (std::same_as<T, float>) {
-        if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
-          kernels->normalize(from, x.extent(1), detail::norm_arguments(p), to, 16);
-          continue;
-        }
+    const Index begin = task * rows_per_task;
+    const Index end = std::min(x.extent(0), begin + rows_per_task);
+    if constexpr (std::same_as<T, float>) {
+      if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+        kernels->normalize(x[begin].data(), x.stride(0), end - begin, x.extent(1),
+                           detail::norm_arguments(p), y[begin].data(), y.stride(0), 16);
+        return;
       }
-      normalize_row(from, x.extent(1), p, to);
+    }
+    for (Index row = begin; row < end; ++row) {
+      normalize_row(x[row].data(), x.extent(1), p, y[row].data());
     }
   });
 }

@@ -52,8 +52,12 @@ class Panels {
     const Index left = outputs_ - panel * width();
     return std::min(product().panel_vectors, (left + kernels_->vector - 1) / kernels_->vector);
   }
+  /// A product begins to read the panels.
+  void count_use() const {
+    if (memory_.chunk != nullptr) memory_.chunk->count_use();
+  }
   [[nodiscard]] const std::byte* panel(Index panel) const {
-    return memory_.get() + first_byte(panel);
+    return memory_.data + first_byte(panel);
   }
   [[nodiscard]] const float* column_scale() const {
     return column_values_.empty() ? nullptr : column_values_.data();
@@ -107,7 +111,7 @@ class Panels {
   [[nodiscard]] Index first_byte(Index panel) const { return panel * steps_ * width() * 4; }
 
   [[nodiscard]] float* at(Index panel) {
-    return reinterpret_cast<float*>(memory_.get() + first_byte(panel));
+    return reinterpret_cast<float*>(memory_.data + first_byte(panel));
   }
   [[nodiscard]] Index row_width(Index panel) const { return vectors(panel) * kernels_->vector; }
   /// Rows of the weights in a panel.
@@ -191,7 +195,7 @@ class Panels {
   Index inputs_ = 0;
   Index steps_ = 0;
   Index bytes_ = 0;
-  std::shared_ptr<std::byte> memory_;
+  WeightBytes memory_;
   Tensor<float, 2> column_values_;  // int8: (2, N), scale of each output and sum of its weights
 };
 

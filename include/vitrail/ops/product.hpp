@@ -22,6 +22,9 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// Rows that are normalised at once, and stay in the first cache until they are converted.
+inline constexpr Index normalised_rows = 3;
+
 /// One tile of rows of x: normalised, converted, copied.
 inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<const float> x,
                       const NormArguments* norm, Index tile, const LeftSide& left,
@@ -33,25 +36,27 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   const Index rows = plan.tiles.rows(tile);
   const Index padded = weight.product().padded_rows(rows);
   const Index lines = left_lines(format);
-  for (Index r = 0; r < padded; ++r) {
-    std::byte* out = left.tiles + tile * plan.tile_bytes + r * 64;
-    if (r >= rows) {  // a row that the tile computes and nobody reads
-      for (Index line = 0; line < plan.blocks * lines; ++line) {
-        std::memset(out + line * padded * 64, 0, 64);
-      }
-      continue;
-    }
-    const float* row = x.data() + (begin + r) * x.stride(0);
-    if (norm != nullptr) {
-      if (format == LeftFormat::f32) {
-        kernels.normalize(row, K, *norm, reinterpret_cast<float*>(out), padded * 16);
-        continue;
-      }
-      kernels.normalize(row, K, *norm, normalised, 16);
-      row = normalised;
-    }
-    kernels.pack_left(format, row, K, out, padded * lines * 64,
-                      left.quantised + tile * weight.product().tile_rows() + r);
+  std::byte* const out = left.tiles + tile * plan.tile_bytes;
+  // Rows that the tile computes and nobody reads.
+  for (Index line = 0; rows < padded && line < plan.blocks * lines; ++line) {
+    std::memset(out + (line * padded + rows) * 64, 0, static_cast<std::size_t>(padded - rows) * 64);
+  }
+  const float* const first = x.data() + begin * x.stride(0);
+  if (norm != nullptr && format == LeftFormat::f32) {
+    kernels.normalize(first, x.stride(0), rows, K, *norm, reinterpret_cast<float*>(out), 16,
+                      padded * 16);
+    return;
+  }
+  Quantised* const quantised = left.quantised + tile * weight.product().tile_rows();
+  const auto pack = [&](const float* from, Index stride, Index begin_row, Index count) {
+    kernels.pack_left(format, from, stride, count, K, out + begin_row * 64, padded * lines * 64,
+                      quantised + begin_row);
+  };
+  if (norm == nullptr) return pack(first, x.stride(0), 0, rows);
+  for (Index r = 0; r < rows; r += normalised_rows) {
+    const Index count = std::min(normalised_rows, rows - r);
+    kernels.normalize(first + r * x.stride(0), x.stride(0), count, K, *norm, normalised, K, 16);
+    pack(normalised, K, r, count);
   }
 }
 
@@ -88,6 +93,8 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
       std::min<Index>(WorkRanges::most_workers, std::max(1, context.executor.concurrency()));
   const Panels& weight = first.weight;
   const Panels& last_weight = then == nullptr ? weight : then->weight;
+  weight.count_use();
+  if (then != nullptr) last_weight.count_use();
   const ProductPlan plan = plan_product(weight, M, threads);
   const ProductPlan last_plan = plan_product(last_weight, M, threads, then != nullptr);
   const Index units = plan.units();
@@ -112,8 +119,8 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   const Index slab_bytes =
       std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan));
   const auto prepared = context.workspace.per_worker<std::uint8_t>(workers, 2 * slab_bytes);
-  const MatrixView<float> normalised =
-      context.workspace.per_worker<float>(workers, norm == nullptr ? 0 : x.extent(1));
+  const MatrixView<float> normalised = context.workspace.per_worker<float>(
+      workers, norm == nullptr ? 0 : normalised_rows * x.extent(1));
 
   WorkRanges packing(plan.tiles.count(), workers);
   WorkRanges multiplying(units, workers);

@@ -91,6 +91,14 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers,
   return plan;
 }
 
+/// The first `columns` outputs are wanted of the first `rows` in every `period` rows alone; the
+/// other rows may then hold anything there.
+struct Wanted {
+  Index columns = 0;
+  Index rows = 0;
+  Index period = 1;
+};
+
 /// What a piece of K is of a panel.
 struct Slab {
   const std::byte* begin;

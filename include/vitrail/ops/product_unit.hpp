@@ -27,6 +27,7 @@ struct Product {
   const Panels& weight;
   Finish finish;
   Activation activation;
+  Wanted wanted = {};
 };
 
 /// What one worker needs while it multiplies a unit.
@@ -176,6 +177,14 @@ class Unit {
             blocks_of(turn.piece)};
   }
 
+  /// Whether anybody wants something that a panel gives for a tile.
+  [[nodiscard]] bool is_wanted(Index panel, Index tile) const {
+    const Wanted& wanted = of_.wanted;
+    if ((panel + 1) * of_.weight.width() > wanted.columns) return true;
+    const Index first = plan_.tiles.first_row(tile) % wanted.period;
+    return first < wanted.rows || first + plan_.tiles.rows(tile) > wanted.period;
+  }
+
   /// A panel's sums, of one part of K.
   [[nodiscard]] float* sums_of(Index part, Index panel) const {
     return scratch_.sums[static_cast<std::size_t>(part)] + (panel - first_panel_) * panel_sums_;
@@ -202,30 +211,45 @@ class Unit {
            panel * of_.weight.width();
   }
 
-  /// The end of a tile of `sums`; `other` of the other part of K, or null.
-  void finish_later(Index panel, Index tile, float* sums, const float* other,
-                    Meanwhile& meanwhile) const {
+  /// What happens to a tile at its end.
+  [[nodiscard]] Finish finish_of(Index panel, Index tile) const {
     const Finish& whole = of_.finish;
-    const Panels& weight = of_.weight;
-    const ProductKernels& product = weight.product();
-    const Index column = panel * weight.width();
+    const Index column = panel * of_.weight.width();
     const auto from_column = [column](const float* p) {
       return p == nullptr ? nullptr : p + column;
     };
-    const Finish finish = {
+    return {
         .bias = from_column(whole.bias),
         .scale = from_column(whole.scale),
         .residual = residual_of(panel, tile),
         .residual_stride = whole.residual_stride,
         .column_scale = from_column(whole.column_scale),
         .column_sum = from_column(whole.column_sum),
-        .rows =
-            whole.column_scale == nullptr ? nullptr : left_.quantised + tile * product.tile_rows(),
+        .rows = whole.column_scale == nullptr
+                    ? nullptr
+                    : left_.quantised + tile * of_.weight.product().tile_rows(),
     };
+  }
+  /// Whether tiles end in registers: where no activation, no column and no row that pads them
+  /// (which only the next product's left side has room for) is in the way.
+  [[nodiscard]] bool ends_in_registers(Index panel, Index rows) const {
+    const Panels& weight = of_.weight;
+    return weight.product().finishes && of_.activation == Activation::none &&
+           (y_.tile_bytes == 0 ? weight.product().padded_rows(rows) == rows
+                               : y_.format == LeftFormat::f32) &&
+           (panel + 1) * weight.width() <= weight.outputs();
+  }
+
+  /// The end of a tile of `sums`; `other` of the other part of K, or null.
+  void finish_later(Index panel, Index tile, float* sums, const float* other,
+                    Meanwhile& meanwhile) const {
+    const Panels& weight = of_.weight;
+    const ProductKernels& product = weight.product();
+    const Index column = panel * weight.width();
     // Rows that pad a tile are written too where the next product reads them.
     const Index rows = plan_.tiles.rows(tile);
     meanwhile.finish_later({sums, other, y_.tile_bytes > 0 ? product.padded_rows(rows) : rows,
-                            finish, target_of(panel, tile)},
+                            finish_of(panel, tile), target_of(panel, tile)},
                            {of_.activation, row_bytes_of_sums(panel) / 4,
                             std::min(weight.width(), weight.outputs() - column)});
     if (!product.has_meanwhile) meanwhile.finish_now();
@@ -237,6 +261,7 @@ class Unit {
     const Index end = half == 0 ? middle_panel_ : last_panel_;
     for (Index panel = begin; panel < end; ++panel) {
       for (Index tile = first_tile_; tile < last_tile_; ++tile) {
+        if (!is_wanted(panel, tile)) continue;
         const Index at = (tile - first_tile_) * tile_sums_;
         finish_later(panel, tile, sums_of(0, panel) + at, sums_of(1, panel) + at, meanwhile);
         meanwhile.finish_now();
@@ -280,6 +305,7 @@ class Unit {
     arguments.meanwhile = Meanwhile::step;
     arguments.work = &meanwhile;
     for (Index tile = first_tile_; tile < last_tile_; ++tile) {
+      if (!is_wanted(turn.panel, tile)) continue;
       const Index rows = plan_.tiles.rows(tile);
       const Index block_bytes = product.padded_rows(rows) * left_lines(product.left) * 64;
       const std::byte* const left = left_.tiles + tile * plan_.tile_bytes;
@@ -298,10 +324,18 @@ class Unit {
       arguments.ahead = ahead.next;
       arguments.ahead_lines_per_block = ahead.lines_per_block;
       if (finishes && y_.tile_bytes == 0) fetch_end(turn.panel, tile, arguments);
+      Finish finish;
+      const bool ends = finishes && other_at == nullptr && ends_in_registers(turn.panel, rows);
+      arguments.finish = nullptr;
+      if (ends) {
+        finish = finish_of(turn.panel, tile);
+        arguments.finish = &finish;
+        arguments.to = target_of(turn.panel, tile);
+      }
       product.tile_for(arguments.vectors, rows)(arguments);
       ahead.advance(blocks);
       meanwhile.finish_now();
-      if (finishes) finish_later(turn.panel, tile, sums + at, other_at, meanwhile);
+      if (finishes && !ends) finish_later(turn.panel, tile, sums + at, other_at, meanwhile);
     }
   }
 

@@ -15,6 +15,18 @@ namespace detail {
 
 inline constexpr std::size_t huge_page = std::size_t{2} << 20;
 
+/// Puts the `size` bytes at a large page's boundary that are there already into large pages, as far
+/// as they fill some: they are copied, while others may read them. A hint; before Linux 6.1 the
+/// kernel does it when it comes by.
+inline void collapse_to_huge_pages([[maybe_unused]] std::byte* begin,
+                                   [[maybe_unused]] std::size_t size) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr int collapse = 25;  // MADV_COLLAPSE, which older headers lack
+  (void)::madvise(begin, size / huge_page * huge_page, MADV_HUGEPAGE);
+  (void)::madvise(begin, size / huge_page * huge_page, collapse);
+#endif
+}
+
 /// `size` uninitialised bytes, in large pages as far as they fill some.
 inline AlignedBytes huge_bytes(std::size_t size) {
   if (size < huge_page) return AlignedBytes(size);

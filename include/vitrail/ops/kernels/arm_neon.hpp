@@ -148,6 +148,7 @@ VITRAIL_KERNEL_INLINE void transpose_square(Floats (&m)[width]) {
 
 // The operations of a tile.
 struct F32 {
+  static constexpr bool integers = false;
   using Sum = float32x4_t;
   using Right = float32x4_t;
   static constexpr int parts = 1;
@@ -184,6 +185,7 @@ struct Bf16Wide : F32 {
 /// int8 products with the dot product instruction. Weights lie as w + 128 and become signed on the
 /// way: one operation for all rows of the tile.
 struct Int8 {
+  static constexpr bool integers = true;
   using Sum = int32x4_t;
   using Right = int8x16_t;
   static constexpr int parts = 1;
@@ -222,6 +224,7 @@ struct Int8 {
 
 /// int8 products without it: even and odd bytes as 16-bit numbers.
 struct Int8Wide {
+  static constexpr bool integers = true;
   using Sum = int32x4_t;
   using Right = int16x8_t;
   static constexpr int parts = 2;

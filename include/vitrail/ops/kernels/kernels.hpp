@@ -47,6 +47,40 @@ enum class LeftFormat {
   return format == LeftFormat::bf16_split ? 3 : 1;
 }
 
+/// How one row of activations was quantised: x = (q - zero) * scale with q from -128 to 127.
+struct Quantised {
+  float scale;
+  float zero;
+  std::int32_t sum;  // of q over the row
+};
+
+/// What happens to a finished tile, in this order after the activation; every pointer may be null.
+struct Finish {
+  const float* bias = nullptr;          // (N), before the activation
+  const float* scale = nullptr;         // (N)
+  const float* residual = nullptr;      // rows of the tile, N wide
+  Index residual_stride = 0;            //
+  const float* column_scale = nullptr;  // int8, (N): of the weights
+  const float* column_sum = nullptr;    // int8, (N): of the quantised weights
+  const Quantised* rows = nullptr;      // int8, rows of the tile
+};
+
+/// Where finished rows go: the rows of a matrix, in blocks of 64 bytes side by side, or a tile, as
+/// the left side of the next product.
+struct Target {
+  std::byte* data;    // of the first row
+  Index row_bytes;    // from one row to the next
+  Index block_bytes;  // from one block of 64 bytes of a row to the next
+  Index column;       // of the row, where the first value goes
+  LeftFormat format;  // f32, bf16 or bf16_split
+
+  /// Rows of a matrix, `stride` floats apart.
+  [[nodiscard]] static Target rows(float* first, Index stride) {
+    return {reinterpret_cast<std::byte*>(first), stride * Index{sizeof(float)}, 64, 0,
+            LeftFormat::f32};
+  }
+};
+
 /// One tile: up to `tile_rows` rows of the left side against one panel of the right side.
 struct TileArguments {
   const std::byte* left;        // packed rows, at a block
@@ -57,6 +91,9 @@ struct TileArguments {
   Index row_bytes;              // from one row of sums to the next
   Index vector_bytes;           // from one vector of sums to the next
   bool first;                   // sums start at zero; otherwise they go on from what is there
+  const Finish* finish;         // null: the tile ends in `sums`; else, if kernels can, in `to`
+  Target to;                    //
+  const float* row_scale;       // then: of the rows, before anything else, or null
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block
   const std::byte* near;        // rows to have in the first cache at the end, a vector row each
@@ -79,6 +116,7 @@ struct ProductKernels {
   Index step;                   // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
   Index panel_vectors;          // most vectors of a panel
   bool narrow_panels;           // has tiles for fewer vectors than a whole panel
+  bool finishes;                // tiles take TileArguments::finish, but for int8
   bool whole_blocks;            // panels are filled up with zeros to whole blocks of the left side
   Index heights[tile_heights];  // rows that there are tiles of, ascending: 1, 4, 8, 9 or the like
   TileFunction tile[most_panel_vectors + 1][tile_heights];  // [vectors][height]
@@ -129,34 +167,6 @@ class TileScope {
   const ProductKernels& product_;
 };
 
-/// How one row of activations was quantised: x = (q - zero) * scale with q from -128 to 127.
-struct Quantised {
-  float scale;
-  float zero;
-  std::int32_t sum;  // of q over the row
-};
-
-/// What happens to a finished tile; every pointer may be null.
-struct Finish {
-  const float* bias;          // (N)
-  const float* scale;         // (N)
-  const float* residual;      // rows of the tile, N wide
-  Index residual_stride;      //
-  const float* column_scale;  // int8, (N): of the weights
-  const float* column_sum;    // int8, (N): of the quantised weights
-  const Quantised* rows;      // int8, rows of the tile
-};
-
-/// Where finished rows go: the rows of a matrix, in blocks of 64 bytes side by side, or a tile, as
-/// the left side of the next product.
-struct Target {
-  std::byte* data;    // of the first row
-  Index row_bytes;    // from one row to the next
-  Index block_bytes;  // from one block of 64 bytes of a row to the next
-  Index column;       // of the row, where the first value goes
-  LeftFormat format;  // f32, bf16 or bf16_split
-};
-
 struct NormArguments {
   const float* gamma;
   const float* beta;  // or null
@@ -174,13 +184,15 @@ struct Kernels {
   /// Tile of sums (rows, columns; int8: of integers) to where it belongs.
   void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
                  Index columns, const Finish& finish, const Target& to);
-  /// One row of K floats into its place in a packed tile; `quantised` is written for int8.
-  void (*pack_left)(LeftFormat format, const float* x, Index K, std::byte* out, Index block_bytes,
-                    Quantised* quantised);
+  /// Rows of K floats into their places in a packed tile; `quantised` (rows) is written for int8.
+  void (*pack_left)(LeftFormat format, const float* x, Index stride, Index rows, Index K,
+                    std::byte* out, Index block_bytes, Quantised* quantised);
   /// out[i] = x[i] as bf16, to nearest, ties to even; zeros up to a multiple of 32.
   void (*round_to_bf16)(const float* x, Index n, std::byte* out);
-  /// y[i / 16 * block + i % 16] = normalised x[i]; block = 16 is a plain row.
-  void (*normalize)(const float* x, Index D, const NormArguments& norm, float* y, Index block);
+  /// y[r * y_stride + i / 16 * block + i % 16] = normalised x[r * stride + i]; block = 16: plain
+  /// rows.
+  void (*normalize)(const float* x, Index stride, Index rows, Index D, const NormArguments& norm,
+                    float* y, Index y_stride, Index block);
   /// Rows x[r][i] at x[r * stride + i / 16 * block + i % 16]: exp(scale * x + bias - largest) of
   /// each row in place, and what they sum to. scale > 0; `bias` may be null.
   void (*exponentials)(float* x, Index stride, Index rows, Index n, Index block, float scale,

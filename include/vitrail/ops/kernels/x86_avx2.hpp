@@ -175,6 +175,7 @@ VITRAIL_KERNEL_INLINE void transpose_square(Floats (&m)[width]) {
 
 // The operations of a tile.
 struct F32 {
+  static constexpr bool integers = false;
   using Sum = __m256;
   using Right = __m256;
   static constexpr int parts = 1;
@@ -211,6 +212,7 @@ struct Bf16Wide : F32 {
 
 /// int8 products with AVX-VNNI: unsigned weights times signed activations.
 struct Int8 {
+  static constexpr bool integers = true;
   using Sum = __m256i;
   using Right = __m256i;
   static constexpr int parts = 1;

@@ -173,43 +173,48 @@ VITRAIL_KERNEL_INLINE void transpose_square(Floats (&m)[width]) {
   }
 }
 
-/// x Phi(x), Phi the normal distribution, to 4e-7 absolute: Phi(x) = 1/2 + g(x), g odd; for |x| up
-/// to 5.75 in sixteen intervals a polynomial each, interpolated at Chebyshev's points, the last one
-/// 1/2. Their coefficients fit registers, and one polynomial for all takes three times the
-/// multiply-adds.
+/// x Phi(x), Phi the normal distribution, to 3e-7 absolute: |x| q(|x|), and x more where x > 0,
+/// with q = Phi - 1. For |x| up to 5.5 q is a polynomial in each of sixteen intervals around whole
+/// multiples of 5.5 / 14.5, interpolated at Chebyshev's points, the last one 0. Their coefficients
+/// fit registers, and one polynomial for all takes three times the multiply-adds. What counts is
+/// the time from x to the result: the processor has room for three or four of these chains.
 VITRAIL_KERNEL_INLINE Floats gelu(Floats x) {
-  alignas(64) static constexpr float g[5][16] = {
-      {7.130104303e-02F, 2.050781250e-01F, 3.155238330e-01F, 3.957702219e-01F, 4.470810890e-01F,
-       4.759544432e-01F, 4.902527630e-01F, 4.964838624e-01F, 4.988735318e-01F, 4.996799827e-01F,
-       4.999195039e-01F, 4.999820888e-01F, 4.999964833e-01F, 4.999993742e-01F, 4.999999106e-01F,
-       5.000000000e-01F},
-      {1.410728544e-01F, 1.239812151e-01F, 9.575914592e-02F, 6.500034034e-02F, 3.877578676e-02F,
-       2.032887563e-02F, 9.366372600e-03F, 3.792556468e-03F, 1.349558821e-03F, 4.220334231e-04F,
-       1.159825551e-04F, 2.801072696e-05F, 5.944787517e-06F, 1.108721335e-06F, 1.817086996e-07F,
+  alignas(64) static constexpr float q[5][16] = {
+      {-5.000000000e-01F, -3.522287011e-01F, -2.240397483e-01F, -1.275746375e-01F,
+       -6.460287422e-02F, -2.894356288e-02F, -1.142713334e-02F, -3.963394091e-03F,
+       -1.204742584e-03F, -3.203260421e-04F, -7.438806642e-05F, -1.506948229e-05F,
+       -2.660403652e-06F, -4.089764616e-07F, -5.470900533e-08F, 0.000000000e+00F},
+      {1.513224691e-01F, 1.408183575e-01F, 1.134842336e-01F, 7.920052856e-02F, 4.786688834e-02F,
+       2.505268529e-02F, 1.135486737e-02F, 4.456711467e-03F, 1.514770673e-03F, 4.458343319e-04F,
+       1.136286810e-04F, 2.507742647e-05F, 4.792369054e-06F, 7.930138395e-07F, 1.136224768e-07F,
        0.000000000e+00F},
-      {-4.554830026e-03F, -1.200897340e-02F, -1.545892376e-02F, -1.469073538e-02F,
-       -1.126769278e-02F, -7.220077328e-03F, -3.931492101e-03F, -1.836863114e-03F,
-       -7.408161764e-04F, -2.589365467e-04F, -7.865690714e-05F, -2.080749982e-05F,
-       -4.800648640e-06F, -9.671221051e-07F, -1.702781418e-07F, 0.000000000e+00F},
-      {-2.921444364e-03F, -1.886008773e-03F, -4.023390065e-04F, 8.032051846e-04F, 1.338355127e-03F,
-       1.267362386e-03F, 8.985004970e-04F, 5.134315579e-04F, 2.440297103e-04F, 9.808332106e-05F,
-       3.367024328e-05F, 9.935714843e-06F, 2.531578275e-06F, 5.587580176e-07F, 1.070890576e-07F,
+      {7.525368801e-06F, -1.013013441e-02F, -1.632751524e-02F, -1.709237508e-02F, -1.377361175e-02F,
+       -9.011130780e-03F, -4.901123699e-03F, -2.244346309e-03F, -8.718465106e-04F,
+       -2.887085429e-04F, -8.176944539e-05F, -1.985464041e-05F, -4.140288638e-06F,
+       -7.424573596e-07F, -1.146121136e-07F, 0.000000000e+00F},
+      {-3.670871723e-03F, -2.874606056e-03F, -1.155882841e-03F, 5.469081807e-04F, 1.480279025e-03F,
+       1.552435569e-03F, 1.137225423e-03F, 6.490550004e-04F, 3.008281637e-04F, 1.155836653e-04F,
+       3.725372517e-05F, 1.014867848e-05F, 2.348743010e-06F, 4.634789263e-07F, 7.819233616e-08F,
        0.000000000e+00F},
-      {1.443289366e-04F, 3.476596612e-04F, 3.628081467e-04F, 2.237538283e-04F, 4.749103027e-05F,
-       -6.936222780e-05F, -1.032755754e-04F, -8.415274351e-05F, -5.059057730e-05F,
-       -2.427736763e-05F, -9.618386684e-06F, -3.203111874e-06F, -9.064360711e-07F,
-       -2.195396434e-07F, -4.573827184e-08F, 0.000000000e+00F}};
+      {9.697642236e-05F, 3.444402828e-04F, 4.718288546e-04F, 3.482897591e-04F, 1.159322783e-04F,
+       -6.319432578e-05F, -1.271982910e-04F, -1.087439377e-04F, -6.501412281e-05F,
+       -3.013446985e-05F, -1.128014810e-05F, -3.482165994e-06F, -8.975156334e-07F,
+       -1.947054500e-07F, -3.574936969e-08F, 0.000000000e+00F}};
+  const Floats per_interval = broadcast(14.5F / 5.5F);
+  // 1.5 2^23: what is added to it is rounded to a whole number, in the lowest bits.
+  const Floats whole = broadcast(12582912.0F);
   const Floats a = magnitude(x);
-  const Floats u =
-      smaller(multiply_add(a, broadcast(16.0F / 5.75F), broadcast(-0.5F)), broadcast(15.0F));
-  const Floats interval = nearest(u);
-  const Floats r = subtract(u, interval);  // from its middle
-  const Ints place = to_ints(interval);
-  Floats p = _mm512_permutexvar_ps(place, load(g[4]));
+  const Floats rounded = multiply_add(a, per_interval, whole);
+  const Floats r = multiply_add(a, per_interval, subtract(whole, rounded));  // from its middle
+  const Ints last = add_ints(_mm512_castps_si512(whole), broadcast_int(15));
+  const Ints interval = smaller_ints(_mm512_castps_si512(rounded), last);
+  Floats p = _mm512_permutexvar_ps(interval, load(q[4]));
   for (int i = 3; i >= 0; --i) {
-    p = multiply_add(p, r, _mm512_permutexvar_ps(place, load(g[i])));
+    p = multiply_add(p, r, _mm512_permutexvar_ps(interval, load(q[i])));
   }
-  return multiply_add(a, p, multiply(x, broadcast(0.5F)));
+  const Floats positive =
+      _mm512_castsi512_ps(larger_ints(_mm512_castps_si512(x), broadcast_int(0)));
+  return multiply_add(a, p, positive);
 }
 #define VITRAIL_KERNEL_GELU
 
@@ -221,12 +226,14 @@ VITRAIL_KERNEL_INLINE Floats gelu(Floats x) {
 // The operations of a tile. Every third row takes its broadcast as a memory operand of the
 // multiply-add: one instruction less per row where loads are free.
 struct FloatSums {
+  static constexpr bool integers = false;
   using Sum = __m512;
   VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_ps(); }
   VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_ps(p); }
   VITRAIL_KERNEL_INLINE void store_sum(std::byte* p, Sum s) { _mm512_storeu_ps(p, s); }
 };
 struct IntSums {
+  static constexpr bool integers = true;
   using Sum = __m512i;
   VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_si512(); }
   VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_si512(p); }

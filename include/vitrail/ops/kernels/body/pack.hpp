@@ -48,8 +48,8 @@ VITRAIL_KERNEL_INLINE Ints quantise_block(const float* x, Index count, Floats in
 
 /// One row of K floats in blocks of 64 bytes, `block_bytes` apart; the rest of the last block is
 /// zero.
-VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K, std::byte* out,
-                                     Index block_bytes, Quantised* quantised) {
+VITRAIL_KERNEL static void pack_row(LeftFormat format, const float* x, Index K, std::byte* out,
+                                    Index block_bytes, Quantised* quantised) {
   const Index block = left_block(format);
   Floats inverse = broadcast(1.0F);
   Floats zero = broadcast(0.0F);
@@ -100,6 +100,25 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index K,
   }
   if (format == LeftFormat::s8 || format == LeftFormat::s16) {
     quantised->sum = sum_of_ints(sum);
+  }
+}
+
+/// Rows whose blocks lie side by side.
+VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index stride, Index rows,
+                                     Index K, std::byte* out, Index block_bytes,
+                                     Quantised* quantised) {
+  for (Index r = 0; r < rows; ++r, x += stride, out += 64) {
+    Index k = 0;
+    if (format == LeftFormat::f32) {  // as they are
+      for (std::byte* to = out; k + 16 <= K; k += 16, to += block_bytes) {
+        VITRAIL_UNROLL for (Index i = 0; i < 16; i += width) {
+          store(reinterpret_cast<float*>(to) + i, load(x + k + i));
+        }
+      }
+      if (k == K) continue;
+    }
+    pack_row(format, x + k, K - k, out + k / 16 * block_bytes, block_bytes,
+             quantised == nullptr ? nullptr : quantised + r);
   }
 }
 

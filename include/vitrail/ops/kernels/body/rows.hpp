@@ -13,11 +13,16 @@ VITRAIL_KERNEL_INLINE Index in_target(const Target& to, Index i) {
                                       : (c >> 5) * to.block_bytes + (c & 31) * 2;
 }
 
+/// What an int8 sum stands for. The weights were multiplied as w + weight_offset (128 on x86), so
+/// that a sum is sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero sum(w).
+VITRAIL_KERNEL_INLINE Floats dequantised(Ints sum, const Quantised& q, Floats column_scale,
+                                         Floats column_sum, Floats bias) {
+  Floats value = to_floats(subtract_ints(sum, broadcast_int(weight_offset * q.sum)));
+  value = negative_multiply_add(broadcast(q.zero), column_sum, value);
+  return multiply_add(value, multiply(broadcast(q.scale), column_scale), bias);
+}
+
 /// Column by column of vectors, so that what belongs to a column is loaded once per tile.
-///
-/// int8 sums first become what they stand for. The weights were multiplied as w + weight_offset
-/// (128 on x86), so that a sum is sum(q w) + 128 sum(q); then sum((q - zero) w) = sum(q w) - zero
-/// sum(w).
 ///
 /// The two commonest activations have a loop of their own, `Fixed`; the others choose for each
 /// vector.
@@ -30,31 +35,43 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
   ((kind = Fixed), ...);
   const bool integers = f.rows != nullptr;
   const bool scaled = f.scale != nullptr;
+  const bool bare = !scaled && f.residual == nullptr && target.format == LeftFormat::f32;
+  const Index row_bytes = target.row_bytes;
   for (Index i = 0; i < columns; i += width) {
     const Index left = columns - i;
     const Floats none = broadcast(0.0F);
     const Floats bias = f.bias == nullptr ? none : load_first(f.bias + i, left);
-    const Floats scale = scaled ? load_first(f.scale + i, left) : none;
+    const Floats scale = scaled ? load_first(f.scale + i, left) : broadcast(1.0F);
     const Floats column_scale = integers ? load_first(f.column_scale + i, left) : none;
     const Floats column_sum = integers ? load_first(f.column_sum + i, left) : none;
     const float* from = sums + i;
     const float* residual = f.residual == nullptr ? nullptr : f.residual + i;
     std::byte* to = target.data + in_target(target, i);
-    for (Index r = 0; r < rows; ++r) {
-      Floats value;
-      if (integers) {
-        const Quantised& q = f.rows[r];
-        value = to_floats(subtract_ints(load_ints(from), broadcast_int(weight_offset * q.sum)));
-        value = negative_multiply_add(broadcast(q.zero), column_sum, value);
-        value = multiply_add(value, multiply(broadcast(q.scale), column_scale), bias);
-      } else {
-        value = add(load_first(from, left), bias);
+    // The commonest ends have loops without a choice for each vector.
+    if (bare && left >= width && !integers) {
+      for (Index r = 0; r < rows; ++r, from += sums_stride, to += row_bytes) {
+        store(reinterpret_cast<float*>(to), activated(kind, add(load(from), bias)));
       }
+      continue;
+    }
+    if (bare && left >= width) {
+      for (Index r = 0; r < rows; ++r, from += sums_stride, to += row_bytes) {
+        const Floats value =
+            dequantised(load_ints(from), f.rows[r], column_scale, column_sum, bias);
+        store(reinterpret_cast<float*>(to), activated(kind, value));
+      }
+      continue;
+    }
+    for (Index r = 0; r < rows; ++r) {
+      Floats value = integers
+                         ? dequantised(load_ints(from), f.rows[r], column_scale, column_sum, bias)
+                         : add(load_first(from, left), bias);
       value = activated(kind, value);
-      if (scaled) value = multiply(value, scale);
       if (residual != nullptr) {
-        value = add(value, load_first(residual, left));
+        value = multiply_add(value, scale, load_first(residual, left));
         residual += f.residual_stride;
+      } else if (scaled) {
+        value = multiply(value, scale);
       }
       if (target.format == LeftFormat::f32) {
         store_first(reinterpret_cast<float*>(to), value, left);
@@ -64,7 +81,7 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
         store_bf16_split(to, target.block_bytes / 3, value);
       }
       from += sums_stride;
-      to += target.row_bytes;
+      to += row_bytes;
     }
   }
 }
@@ -83,37 +100,67 @@ VITRAIL_KERNEL static void activate_row(Activation activation, const float* x, c
                                         Index n, float* y) {
   Finish finish{};
   finish.scale = gate;
-  const Target row{reinterpret_cast<std::byte*>(y), 0, 64, 0, LeftFormat::f32};
-  finish_tile(activation, x, n, 1, n, finish, row);
+  finish_tile(activation, x, n, 1, n, finish, Target::rows(y, n));
 }
 
-VITRAIL_KERNEL static void normalize(const float* x, Index D, const NormArguments& norm, float* y,
-                                     Index block) {
+/// Rows go together so that one computes while another waits, here and below.
+template <Index Rows>
+VITRAIL_KERNEL static void normalize_together(const float* x, Index stride, Index D,
+                                              const NormArguments& norm, float* y, Index y_stride,
+                                              Index block) {
+  constexpr auto row_count = static_cast<std::size_t>(Rows);
   const float count = static_cast<float>(D);
-  float mean = 0;
+  Floats sums[row_count];
+  Floats centre[row_count];
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) sums[r] = centre[r] = broadcast(0.0F);
   if (!norm.rms) {
-    Floats total = broadcast(0.0F);
-    for (Index i = 0; i < D; i += width) total = add(total, load_first(x + i, D - i));
-    mean = sum_of(total) / count;
+    for (Index i = 0; i < D; i += width) {
+      VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+        sums[r] = add(sums[r], load_first(x + r * stride + i, D - i));
+      }
+    }
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      centre[r] = broadcast(sum_of(sums[r]) / count);
+      sums[r] = broadcast(0.0F);
+    }
   }
-  const Floats centre = broadcast(mean);
-  Floats squares = broadcast(0.0F);
   for (Index i = 0; i < D; i += width) {
-    const Floats from_centre = keep_first(subtract(load_first(x + i, D - i), centre), D - i);
-    squares = multiply_add(from_centre, from_centre, squares);
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      const Floats value = load_first(x + r * stride + i, D - i);
+      const Floats from_centre = keep_first(subtract(value, centre[r]), D - i);
+      sums[r] = multiply_add(from_centre, from_centre, sums[r]);
+    }
   }
-  const float variance = sum_of(squares) / count + static_cast<float>(norm.eps);
-  const Floats scale = broadcast(1.0F / __builtin_sqrtf(variance));
+  Floats scale[row_count];
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+    const float variance = sum_of(sums[r]) / count + static_cast<float>(norm.eps);
+    scale[r] = broadcast(1.0F / __builtin_sqrtf(variance));
+  }
   for (Index i = 0; i < D; i += width) {
-    Floats value = multiply(subtract(load_first(x + i, D - i), centre), scale);
-    value = multiply(value, load_first(norm.gamma + i, D - i));
-    if (norm.beta != nullptr) value = add(value, load_first(norm.beta + i, D - i));
-    store_first(y + in_blocks(i, block), value, D - i);
+    const Floats gamma = load_first(norm.gamma + i, D - i);
+    const Floats beta = norm.beta == nullptr ? broadcast(0.0F) : load_first(norm.beta + i, D - i);
+    float* const to = y + in_blocks(i, block);
+    VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+      const Floats value = subtract(load_first(x + r * stride + i, D - i), centre[r]);
+      store_first(to + r * y_stride, multiply_add(multiply(value, scale[r]), gamma, beta), D - i);
+    }
+  }
+}
+
+VITRAIL_KERNEL static void normalize(const float* x, Index stride, Index rows, Index D,
+                                     const NormArguments& norm, float* y, Index y_stride,
+                                     Index block) {
+  Index r = 0;
+  for (; r + 3 <= rows; r += 3) {
+    normalize_together<3>(x + r * stride, stride, D, norm, y + r * y_stride, y_stride, block);
+  }
+  for (; r < rows; ++r) {
+    normalize_together<1>(x + r * stride, stride, D, norm, y + r * y_stride, y_stride, block);
   }
 }
 
 /// In powers of two: e^(scale x - most) = 2^(x log2(e) scale - most log2(e)). Whole blocks of 16
-/// first, then what is left of one. Rows go together so that one computes while another waits.
+/// first, then what is left of one.
 template <Index Rows>
 VITRAIL_KERNEL static void exponentials_of(float* x, Index stride, Index n, Index block,
                                            float scale, float* totals) {

@@ -17,6 +17,7 @@ ProductKernels product(LeftFormat left, Index step) {
   product.left = left;
   product.step = step;
   product.panel_vectors = panel_vectors;
+  product.finishes = !Op::integers;
   const Index heights[] = {1, 4, tile_rows / 2 * 2, tile_rows};
   for (int i = 0; i < tile_heights; ++i) product.heights[i] = heights[i];
   product.piece_blocks = 48;  // 768 steps of f32

@@ -13,6 +13,48 @@
 // processor's loop buffer, and unrolling it costs 10 % and more.
 #if defined(VITRAIL_KERNEL)
 
+/// Ends a tile without leaving the registers: what finish_tile does where there is no activation.
+template <std::size_t Rows, std::size_t Vectors>
+VITRAIL_KERNEL_INLINE void finish_sums(Floats (&sums)[Rows][Vectors], const TileArguments& t) {
+  constexpr auto row_count = static_cast<Index>(Rows);
+  constexpr auto vector_count = static_cast<Index>(Vectors);
+  const Finish& f = *t.finish;
+  if (t.row_scale != nullptr) {
+    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r) {
+      const Floats scale = broadcast(t.row_scale[r]);
+      VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
+        sums[r][v] = multiply(sums[r][v], scale);
+      }
+    }
+  }
+  if (f.bias != nullptr) {
+    VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
+      const Floats bias = load(f.bias + v * width);
+      VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r) sums[r][v] = add(sums[r][v], bias);
+    }
+  }
+  if (f.residual != nullptr) {
+    VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
+      const Floats scale = f.scale == nullptr ? broadcast(1.0F) : load(f.scale + v * width);
+      const float* residual = f.residual + v * width;
+      VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, residual += f.residual_stride) {
+        sums[r][v] = multiply_add(sums[r][v], scale, load(residual));
+      }
+    }
+  } else if (f.scale != nullptr) {
+    VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
+      const Floats scale = load(f.scale + v * width);
+      VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r) sums[r][v] = multiply(sums[r][v], scale);
+    }
+  }
+  VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
+    std::byte* at = t.to.data + in_target(t.to, v * width);
+    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, at += t.to.row_bytes) {
+      store(reinterpret_cast<float*>(at), sums[r][v]);
+    }
+  }
+}
+
 template <class Op, Index Rows, Index Vectors>
 VITRAIL_KERNEL static void tile(const TileArguments& t) {
   using Sum = typename Op::Sum;
@@ -69,6 +111,9 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
       right += Vectors * vector_bytes;
     }
     left += Rows * 64;
+  }
+  if constexpr (!Op::integers) {
+    if (t.finish != nullptr) return finish_sums(sums, t);
   }
   VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
     VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
