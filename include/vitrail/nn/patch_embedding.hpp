@@ -53,7 +53,8 @@ struct PatchEmbedding {
   }
 
  private:
-  /// The patches of one row of the grid (counted over all pictures), each laid out (C, Ph, Pw).
+  /// The patches of one row of the grid (counted over all pictures), each laid out (C, Ph, Pw): one
+  /// row of pixels after the other, cut into pieces.
   void gather_grid_row(const TensorView<const T, 4>& pixels, Index row,
                        MatrixView<T> patches) const {
     const Index H = pixels.extent(2);
@@ -61,22 +62,19 @@ struct PatchEmbedding {
     const Grid g = grid(H, W);
     const Index picture = row / g.height;
     const Index top = row % g.height * patch_height;
-    for (Index gx = 0; gx < g.width; ++gx) {
-      T* to = patches[row * g.width + gx].data();
-      const Index left = gx * patch_width;
-      const Index present = std::min(patch_width, W - left);
-      for (Index c = 0; c < channels; ++c) {
-        for (Index y = top; y < top + patch_height; ++y, to += patch_width) {
-          if (y >= H) {
-            std::fill_n(to, patch_width, T(0));
-          } else if (present == 16) {  // the usual width, without a call
-            std::memcpy(to, &pixels(picture, c, y, left), 16 * sizeof(T));
-            if (patch_width > 16) std::fill(to + 16, to + patch_width, T(0));
-          } else {
-            std::copy_n(&pixels(picture, c, y, left), present, to);
-            std::fill(to + present, to + patch_width, T(0));
-          }
+    for (Index line = 0; line < channels * patch_height; ++line) {
+      const Index c = line / patch_height;
+      const Index y = top + line % patch_height;
+      for (Index gx = 0; gx < g.width; ++gx) {
+        T* const to = &patches(row * g.width + gx, line * patch_width);
+        const Index left = gx * patch_width;
+        const Index present = y < H ? std::min(patch_width, W - left) : 0;
+        if (present == 16) {  // the usual width, without a call
+          std::memcpy(to, &pixels(picture, c, y, left), 16 * sizeof(T));
+        } else if (present > 0) {
+          std::copy_n(&pixels(picture, c, y, left), present, to);
         }
+        if (present < patch_width) std::fill(to + present, to + patch_width, T(0));
       }
     }
   }

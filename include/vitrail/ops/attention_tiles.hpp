@@ -263,11 +263,12 @@ class TiledAttention {
     }
     float* const to = &out_(row + tile.begin, column);
     const Finish plain;
+    const Target rows = Target::rows(to, out_.stride(0));
     const bool ends_in_registers =
         product_.finishes && tile.padded == tile.rows && d + width <= hd_;
     if (ends_in_registers) {
       arguments.finish = &plain;
-      arguments.to = Target::rows(to, out_.stride(0));
+      arguments.to = &rows;
       arguments.row_scale = inverse;
     }
     product_.tile_for(arguments.vectors, tile.rows)(arguments);

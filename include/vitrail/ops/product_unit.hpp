@@ -30,6 +30,68 @@ struct Product {
   Wanted wanted = {};
 };
 
+/// How the tiles of one panel end: worked out once for all of them. From tile to tile only what
+/// differs is written, and nothing copied: reading in one piece what was just written in several
+/// makes a processor wait for all that it has in hand.
+class PanelFinish {
+ public:
+  PanelFinish(const Product& of, const LeftSide& left, const Destination& y, Index panel)
+      : product_(of.weight.product()), left_(left), y_(y), whole_(of.finish) {
+    const Index column = panel * of.weight.width();
+    const auto from_column = [column](const float* p) {
+      return p == nullptr ? nullptr : p + column;
+    };
+    residual_ = from_column(whole_.residual);
+    Finish& finish = end_.finish;
+    finish.bias = from_column(whole_.bias);
+    finish.scale = from_column(whole_.scale);
+    finish.residual_stride = whole_.residual_stride;
+    finish.column_scale = from_column(whole_.column_scale);
+    finish.column_sum = from_column(whole_.column_sum);
+    end_.to = {y.data, y.tile_bytes == 0 ? y.row_bytes : 64, 64, column, y.format};
+    panel_ = {of.activation, of.weight.vectors(panel) * of.weight.kernels().vector,
+              std::min(of.weight.width(), of.weight.outputs() - column)};
+    in_registers_ = product_.finishes && of.activation == Activation::none &&
+                    y.format == LeftFormat::f32 && panel_.columns == panel_.sums_stride;
+  }
+
+  [[nodiscard]] const PanelEnd& panel() const { return panel_; }
+  /// Whether tiles can end in registers, where no activation, no column past the last output and
+  /// no format is in the way: then those do of which all rows are written.
+  [[nodiscard]] bool in_registers() const { return in_registers_; }
+
+  /// The end of a tile. Rows that pad it are written too where the next product reads them.
+  [[nodiscard]] const TileEnd& of(const RowTiles& tiles, Index tile, float* sums,
+                                  const float* other_sums) {
+    const Index row = tiles.first_row(tile);
+    end_.sums = sums;
+    end_.other_sums = other_sums;
+    end_.rows = tiles.rows(tile);
+    if (residual_ != nullptr) end_.finish.residual = residual_ + row * whole_.residual_stride;
+    if (whole_.column_scale != nullptr) {
+      end_.finish.rows = left_.quantised + tile * product_.tile_rows();
+    }
+    if (y_.tile_bytes == 0) {
+      end_.to.data = y_.data + row * y_.row_bytes;
+    } else {
+      end_.rows = product_.padded_rows(end_.rows);
+      end_.to.data = y_.data + tile * y_.tile_bytes;
+      end_.to.block_bytes = end_.rows * left_lines(y_.format) * 64;
+    }
+    return end_;
+  }
+
+ private:
+  const ProductKernels& product_;
+  const LeftSide& left_;
+  const Destination& y_;
+  const Finish& whole_;
+  const float* residual_;  // of the first row
+  TileEnd end_{};
+  PanelEnd panel_;
+  bool in_registers_;
+};
+
 /// What one worker needs while it multiplies a unit.
 struct ProductScratch {
   std::array<float*, 2> sums;          // of the unit's unfinished tiles, for each part of K
@@ -177,10 +239,13 @@ class Unit {
             blocks_of(turn.piece)};
   }
 
-  /// Whether anybody wants something that a panel gives for a tile.
-  [[nodiscard]] bool is_wanted(Index panel, Index tile) const {
+  /// Whether what a panel gives is wanted of all rows.
+  [[nodiscard]] bool is_wanted(Index panel) const {
+    return (panel + 1) * of_.weight.width() > of_.wanted.columns;
+  }
+  /// Whether something of a tile is, if not.
+  [[nodiscard]] bool has_wanted_rows(Index tile) const {
     const Wanted& wanted = of_.wanted;
-    if ((panel + 1) * of_.weight.width() > wanted.columns) return true;
     const Index first = plan_.tiles.first_row(tile) % wanted.period;
     return first < wanted.rows || first + plan_.tiles.rows(tile) > wanted.period;
   }
@@ -189,81 +254,19 @@ class Unit {
   [[nodiscard]] float* sums_of(Index part, Index panel) const {
     return scratch_.sums[static_cast<std::size_t>(part)] + (panel - first_panel_) * panel_sums_;
   }
-  [[nodiscard]] Index row_bytes_of_sums(Index panel) const {
-    return of_.weight.vectors(panel) * of_.weight.kernels().vector * 4;
-  }
-
-  /// Where a tile's outputs go.
-  [[nodiscard]] Target target_of(Index panel, Index tile) const {
-    const Index column = panel * of_.weight.width();
-    if (y_.tile_bytes == 0) {
-      return {y_.data + plan_.tiles.first_row(tile) * y_.row_bytes, y_.row_bytes, 64, column,
-              LeftFormat::f32};
-    }
-    const Index padded = of_.weight.product().padded_rows(plan_.tiles.rows(tile));
-    return {y_.data + tile * y_.tile_bytes, 64, padded * left_lines(y_.format) * 64, column,
-            y_.format};
-  }
-  [[nodiscard]] const float* residual_of(Index panel, Index tile) const {
-    const Finish& whole = of_.finish;
-    if (whole.residual == nullptr) return nullptr;
-    return whole.residual + plan_.tiles.first_row(tile) * whole.residual_stride +
-           panel * of_.weight.width();
-  }
-
-  /// What happens to a tile at its end.
-  [[nodiscard]] Finish finish_of(Index panel, Index tile) const {
-    const Finish& whole = of_.finish;
-    const Index column = panel * of_.weight.width();
-    const auto from_column = [column](const float* p) {
-      return p == nullptr ? nullptr : p + column;
-    };
-    return {
-        .bias = from_column(whole.bias),
-        .scale = from_column(whole.scale),
-        .residual = residual_of(panel, tile),
-        .residual_stride = whole.residual_stride,
-        .column_scale = from_column(whole.column_scale),
-        .column_sum = from_column(whole.column_sum),
-        .rows = whole.column_scale == nullptr
-                    ? nullptr
-                    : left_.quantised + tile * of_.weight.product().tile_rows(),
-    };
-  }
-  /// Whether tiles end in registers: where no activation, no column and no row that pads them
-  /// (which only the next product's left side has room for) is in the way.
-  [[nodiscard]] bool ends_in_registers(Index panel, Index rows) const {
-    const Panels& weight = of_.weight;
-    return weight.product().finishes && of_.activation == Activation::none &&
-           (y_.tile_bytes == 0 ? weight.product().padded_rows(rows) == rows
-                               : y_.format == LeftFormat::f32) &&
-           (panel + 1) * weight.width() <= weight.outputs();
-  }
-
-  /// The end of a tile of `sums`; `other` of the other part of K, or null.
-  void finish_later(Index panel, Index tile, float* sums, const float* other,
-                    Meanwhile& meanwhile) const {
-    const Panels& weight = of_.weight;
-    const ProductKernels& product = weight.product();
-    const Index column = panel * weight.width();
-    // Rows that pad a tile are written too where the next product reads them.
-    const Index rows = plan_.tiles.rows(tile);
-    meanwhile.finish_later({sums, other, y_.tile_bytes > 0 ? product.padded_rows(rows) : rows,
-                            finish_of(panel, tile), target_of(panel, tile)},
-                           {of_.activation, row_bytes_of_sums(panel) / 4,
-                            std::min(weight.width(), weight.outputs() - column)});
-    if (!product.has_meanwhile) meanwhile.finish_now();
-  }
 
   /// Joins and finishes half of the panels, whose sums are all there.
   void join(Index half, Meanwhile& meanwhile) const {
     const Index begin = half == 0 ? first_panel_ : middle_panel_;
     const Index end = half == 0 ? middle_panel_ : last_panel_;
     for (Index panel = begin; panel < end; ++panel) {
+      PanelFinish finish(of_, left_, y_, panel);
       for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-        if (!is_wanted(panel, tile)) continue;
+        if (!is_wanted(panel) && !has_wanted_rows(tile)) continue;
         const Index at = (tile - first_tile_) * tile_sums_;
-        finish_later(panel, tile, sums_of(0, panel) + at, sums_of(1, panel) + at, meanwhile);
+        meanwhile.finish_later(
+            finish.of(plan_.tiles, tile, sums_of(0, panel) + at, sums_of(1, panel) + at),
+            finish.panel());
         meanwhile.finish_now();
       }
     }
@@ -271,21 +274,22 @@ class Unit {
 
   /// The lines that the end of a tile touches: of the residual if there is one, which is y itself
   /// as a rule.
-  void fetch_end(Index panel, Index tile, TileArguments& arguments) const {
-    const float* const residual = residual_of(panel, tile);
-    arguments.near = reinterpret_cast<const std::byte*>(residual);
-    arguments.near_stride = of_.finish.residual_stride * Index{sizeof(float)};
-    if (residual == nullptr) {
-      arguments.near = target_of(panel, tile).data + panel * of_.weight.width() * 4;
-      arguments.near_stride = y_.row_bytes;
+  void fetch_end(const TileEnd& end, TileArguments& arguments) const {
+    if (end.finish.residual != nullptr) {
+      arguments.near = reinterpret_cast<const std::byte*>(end.finish.residual);
+      arguments.near_stride = end.finish.residual_stride * Index{sizeof(float)};
+    } else {
+      arguments.near = end.to.data + end.to.column * Index{sizeof(float)};
+      arguments.near_stride = end.to.row_bytes;
     }
-    arguments.near_rows = plan_.tiles.rows(tile);
+    arguments.near_rows = end.rows;
   }
 
   /// One panel, or one piece of it, against all tiles; `finishes` if these have then seen all of K.
   void run_slab(Turn turn, const Slab& slab, const std::byte* right, Fetch ahead, bool finishes,
                 Meanwhile& meanwhile) {
     const Panels& weight = of_.weight;
+    const Kernels& kernels = weight.kernels();
     const ProductKernels& product = weight.product();
     const Index first_block = plan_.first_block(turn.piece);
     const Index blocks = blocks_of(turn.piece);
@@ -294,26 +298,31 @@ class Unit {
     float* const sums = sums_of(part, plan_.pieces > 1 ? turn.panel : first_panel_);
     const float* const other =
         finishes && plan_.parts > 1 ? sums_of(1 - part, turn.panel) : nullptr;
+    const RowTiles tiles = plan_.tiles;
+    const bool wanted = is_wanted(turn.panel);
+    const bool has_meanwhile = product.has_meanwhile;
+    PanelFinish finish(of_, left_, y_, turn.panel);
     TileArguments arguments{};
     arguments.right = right;
     arguments.steps = slab.rows;
     arguments.vectors = weight.vectors(turn.panel);
-    arguments.row_bytes = row_bytes_of_sums(turn.panel);
-    arguments.vector_bytes = weight.kernels().vector * 4;
+    arguments.row_bytes = arguments.vectors * kernels.vector * 4;
+    arguments.vector_bytes = kernels.vector * 4;
     arguments.first = plan_.begins_part(turn.piece);
     arguments.near_rows_per_block = blocks >= product.tile_rows() ? 1 : 4;
     arguments.meanwhile = Meanwhile::step;
     arguments.work = &meanwhile;
     for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-      if (!is_wanted(turn.panel, tile)) continue;
-      const Index rows = plan_.tiles.rows(tile);
-      const Index block_bytes = product.padded_rows(rows) * left_lines(product.left) * 64;
+      if (!wanted && !has_wanted_rows(tile)) continue;
+      const Index rows = tiles.rows(tile);
+      const Index padded = product.padded_rows(rows);
+      const Index block_bytes = padded * left_lines(product.left) * 64;
       const std::byte* const left = left_.tiles + tile * plan_.tile_bytes;
       const Index at = (plan_.pieces > 1 ? tile - first_tile_ : next_sums_) * tile_sums_;
       if (plan_.pieces == 1) next_sums_ = 1 - next_sums_;
       const float* const other_at = other == nullptr ? nullptr : other + at;
-      meanwhile.plan(blocks);
-      if (product.has_meanwhile) {
+      if (has_meanwhile) {
+        meanwhile.plan(blocks);
         meanwhile.fetch(more_rows             ? rows_after(turn, left, block_bytes)
                         : other_at != nullptr ? Fetch(reinterpret_cast<const std::byte*>(other_at),
                                                       tile_sums_ * 4, blocks)
@@ -323,19 +332,23 @@ class Unit {
       arguments.sums = reinterpret_cast<std::byte*>(sums + at);
       arguments.ahead = ahead.next;
       arguments.ahead_lines_per_block = ahead.lines_per_block;
-      if (finishes && y_.tile_bytes == 0) fetch_end(turn.panel, tile, arguments);
-      Finish finish;
-      const bool ends = finishes && other_at == nullptr && ends_in_registers(turn.panel, rows);
-      arguments.finish = nullptr;
-      if (ends) {
-        finish = finish_of(turn.panel, tile);
-        arguments.finish = &finish;
-        arguments.to = target_of(turn.panel, tile);
-      }
+      const TileEnd& end = finish.of(tiles, tile, sums + at, other_at);
+      const bool ends_in_registers =
+          finishes && finish.in_registers() && other_at == nullptr && end.rows == padded;
+      if (finishes && y_.tile_bytes == 0) fetch_end(end, arguments);
+      arguments.finish = ends_in_registers ? &end.finish : nullptr;
+      arguments.to = &end.to;
       product.tile_for(arguments.vectors, rows)(arguments);
       ahead.advance(blocks);
-      meanwhile.finish_now();
-      if (finishes && !ends) finish_later(turn.panel, tile, sums + at, other_at, meanwhile);
+      if (has_meanwhile) meanwhile.finish_now();
+      if (!finishes || ends_in_registers) continue;
+      if (has_meanwhile || other_at != nullptr) {
+        meanwhile.finish_later(end, finish.panel());
+        if (!has_meanwhile) meanwhile.finish_now();
+      } else {
+        kernels.finish(of_.activation, end.sums, finish.panel().sums_stride, end.rows,
+                       finish.panel().columns, end.finish, end.to);
+      }
     }
   }
 

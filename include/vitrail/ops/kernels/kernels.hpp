@@ -92,7 +92,7 @@ struct TileArguments {
   Index vector_bytes;           // from one vector of sums to the next
   bool first;                   // sums start at zero; otherwise they go on from what is there
   const Finish* finish;         // null: the tile ends in `sums`; else, if kernels can, in `to`
-  Target to;                    //
+  const Target* to;             //
   const float* row_scale;       // then: of the rows, before anything else, or null
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block

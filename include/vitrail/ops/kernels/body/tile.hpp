@@ -48,8 +48,8 @@ VITRAIL_KERNEL_INLINE void finish_sums(Floats (&sums)[Rows][Vectors], const Tile
     }
   }
   VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
-    std::byte* at = t.to.data + in_target(t.to, v * width);
-    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, at += t.to.row_bytes) {
+    std::byte* at = t.to->data + in_target(*t.to, v * width);
+    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, at += t.to->row_bytes) {
       store(reinterpret_cast<float*>(at), sums[r][v]);
     }
   }
