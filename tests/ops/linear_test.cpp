@@ -262,43 +262,64 @@ TEST(FeedForward, JoinsTheHalvesOfALongKWhoeverComesLast) {
   }
 }
 
+/// `Epilogue` for the rows from `first`.
+using MakeEpilogue = Epilogue<float> (*)(Index first, MatrixView<const float> rows,
+                                         const float* columns);
+
+void expect_bit_equal(CpuLevel level, Precision precision, Index N, Index K, MakeEpilogue make) {
+  RandomMatrix<> x(197, K, 1);
+  RandomMatrix<> w(N, K, 2);
+  RandomMatrix<> rows(197, N, 3);
+  RandomMatrix<> columns(1, N, 4);
+  const auto epilogue = [&](Index first) {
+    return make(first, MatrixView<const float>(rows.view()), columns.view().data());
+  };
+  Serial serial;
+  const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+  Tensor<float, 2> expected({197, N});
+  linear<float>(x.view(), packed, epilogue(0), expected.view(), serial.context);
+  for (const int threads : {2, 3, 8}) {
+    ThreadPool pool(threads);
+    Workspace workspace;
+    const Context context{pool, workspace};
+    const auto packed_by_many = PackedMatrix<float>::pack(w.view(), precision, pool);
+    Tensor<float, 2> y({197, N});
+    linear<float>(x.view(), packed_by_many, epilogue(0), y.view(), context);
+    EXPECT_EQ(
+        std::memcmp(y.data(), expected.data(), sizeof(float) * 197 * static_cast<std::size_t>(N)),
+        0)
+        << name_of(level) << " " << name_of(precision) << " " << threads;
+  }
+  if (level == CpuLevel::generic) return;  // Eigen promises no such thing over M
+  for (const Index M : {Index{1}, Index{2}, Index{5}, Index{50}}) {
+    Tensor<float, 2> y({M, N});
+    linear<float>(x.view().slice(3, 3 + M), packed, epilogue(3), y.view(), serial.context);
+    EXPECT_EQ(
+        std::memcmp(y.data(), &expected(3, 0), sizeof(float) * static_cast<std::size_t>(M * N)), 0)
+        << name_of(level) << " " << name_of(precision) << " " << M;
+  }
+}
+
 TEST(Linear, IsBitEqualForAnyNumberOfThreadsAndAnyBatch) {
+  const MakeEpilogue makers[] = {
+      [](Index, MatrixView<const float>, const float*) {
+        return Epilogue<float>{.activation = Activation::gelu_erf};
+      },
+      [](Index, MatrixView<const float>, const float* columns) {
+        return Epilogue<float>{.bias = columns};
+      },
+      [](Index, MatrixView<const float>, const float* columns) {
+        return Epilogue<float>{.scale = columns};
+      },
+      [](Index first, MatrixView<const float> rows, const float* columns) {
+        return Epilogue<float>{
+            .bias = columns, .scale = columns, .residual = rows.slice(first, rows.extent(0))};
+      }};
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);
-    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
-      for (const auto& [N, K] : {std::pair<Index, Index>{70, 200}, {290, 777}}) {
-        RandomMatrix<> x(197, K, 1);
-        RandomMatrix<> w(N, K, 2);
-        Serial serial;
-        const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
-        Tensor<float, 2> expected({197, N});
-        linear<float>(x.view(), packed, {.activation = Activation::gelu_erf}, expected.view(),
-                      serial.context);
-        for (const int threads : {2, 3, 8}) {
-          ThreadPool pool(threads);
-          Workspace workspace;
-          const Context context{pool, workspace};
-          const auto packed_by_many = PackedMatrix<float>::pack(w.view(), precision, pool);
-          Tensor<float, 2> y({197, N});
-          linear<float>(x.view(), packed_by_many, {.activation = Activation::gelu_erf}, y.view(),
-                        context);
-          EXPECT_EQ(std::memcmp(y.data(), expected.data(),
-                                sizeof(float) * 197 * static_cast<std::size_t>(N)),
-                    0)
-              << name_of(level) << " " << name_of(precision) << " " << threads;
-        }
-        if (level == CpuLevel::generic) continue;  // Eigen promises no such thing over M
-        for (const Index M : {Index{1}, Index{2}, Index{5}, Index{50}}) {
-          Tensor<float, 2> y({M, N});
-          linear<float>(x.view().slice(3, 3 + M), packed, {.activation = Activation::gelu_erf},
-                        y.view(), serial.context);
-          EXPECT_EQ(std::memcmp(y.data(), &expected(3, 0),
-                                sizeof(float) * static_cast<std::size_t>(M * N)),
-                    0)
-              << name_of(level) << " " << name_of(precision) << " " << M;
-        }
-      }
-    }
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8})
+      for (const auto& [N, K] : {std::pair<Index, Index>{70, 200}, {290, 777}})
+        for (const MakeEpilogue make : makers) expect_bit_equal(level, precision, N, K, make);
   }
 }
 

@@ -272,6 +272,7 @@ inline void use_tiles(ProductKernels& product, TileFunction one_group, TileFunct
       of_vectors[i] = i == 0 ? one_group : two_groups;
     }
   }
+  product.finishes = false;
   product.rows_in_cache = true;
   product.has_meanwhile = true;
   product.begin = begin;

@@ -1,0 +1,168 @@
+#include <gtest/gtest.h>
+
+#include <support/levels.hpp>
+#include <utility>
+#include <vitrail/ops/linear.hpp>
+#include <vitrail/runtime/thread_pool.hpp>
+
+namespace {
+
+using namespace vitrail;
+using detail::Kernels;
+using detail::Panels;
+using detail::Product;
+using detail::ProductKernels;
+using detail::TileArguments;
+using vitrail_test::as_double;
+using vitrail_test::levels;
+using vitrail_test::RandomMatrix;
+using vitrail_test::Serial;
+
+// Stand-ins for tiles in registers of their own, as AMX has them, on processors without: they call
+// `meanwhile`, read prepared panels, and have long K cut into halves, pieces and bunches.
+detail::TileFunction original[detail::most_panel_vectors + 1][detail::tile_heights];
+
+template <std::size_t Place>
+void tile_and_more(const TileArguments& t) {
+  original[Place / detail::tile_heights][Place % detail::tile_heights](t);
+  for (Index step = 0; step < t.steps; step += 16) t.meanwhile(t.work);
+}
+
+template <std::size_t... Place>
+void stand_in(ProductKernels& product, std::index_sequence<Place...>) {
+  for (Index v = 0; v <= detail::most_panel_vectors; ++v) {
+    std::copy(std::begin(product.tile[v]), std::end(product.tile[v]), original[v]);
+  }
+  ((product.tile[Place / detail::tile_heights][Place % detail::tile_heights] =
+        tile_and_more<Place>),
+   ...);
+}
+
+Kernels like_amx(const Kernels& kernels) {
+  static Index vector_bytes = 0;
+  vector_bytes = kernels.vector * 4;
+  Kernels k = kernels;
+  stand_in(k.f32, std::make_index_sequence<(detail::most_panel_vectors + 1) *
+                                           static_cast<std::size_t>(detail::tile_heights)>());
+  k.f32.finishes = false;
+  k.f32.has_meanwhile = true;
+  k.f32.rows_in_cache = true;
+  k.f32.piece_blocks = 3;
+  k.f32.halving_pieces = 4;
+  k.f32.bunch_panels = 3;
+  k.f32.prepared_bytes = 16 * vector_bytes;
+  k.f32.prepare = [](const std::byte* right, Index steps, Index vectors, std::byte* out) {
+    std::memcpy(out, right, static_cast<std::size_t>(steps * vectors * vector_bytes));
+  };
+  return k;
+}
+
+Panels panels_of(const Kernels& kernels, MatrixView<const float> w) {
+  Panels panels(kernels, Precision::f32, w.extent(0), w.extent(1));
+  for (Index p = 0; p < panels.count(); ++p)
+    panels.fill(p, w[p * panels.width()].data(), w.stride(0));
+  return panels;
+}
+
+struct Level {
+  CpuLevel level;
+  const Kernels* kernels;
+};
+std::vector<Level> levels_in_f32() {
+  std::vector<Level> result;
+  for (const CpuLevel level : levels()) {
+    const Kernels* const kernels = detail::kernels_for(level);
+    if (kernels != nullptr && kernels->f32.left == detail::LeftFormat::f32)
+      result.push_back({level, kernels});
+  }
+  return result;
+}
+
+TEST(Product, NoTilesBothEndInRegistersAndLeaveWorkForLater) {
+  const auto check = [](const Kernels& k) {
+    for (const ProductKernels* p : {&k.f32, &k.bf16, &k.int8, &k.attention, &k.attention_bf16})
+      EXPECT_FALSE(p->finishes && p->has_meanwhile) << name_of(k.level);
+  };
+  for (const CpuLevel level : levels())
+    if (const Kernels* const kernels = detail::kernels_for(level); kernels != nullptr)
+      check(*kernels);
+#if VITRAIL_X86
+  check(detail::amx::table());
+#endif
+}
+
+TEST(Product, InHalvesPiecesAndBunchesIsRightAndTheSameForAnyThreads) {
+  constexpr Index D = 100;
+  constexpr Index H = 400;
+  for (const auto& [level, kernels] : levels_in_f32()) {
+    const Kernels k = like_amx(*kernels);
+    for (const Index M : {1, 20, 197}) {
+      RandomMatrix<> x(M, D, 1);
+      RandomMatrix<> w(H, D, 2, 1, 0.1F);
+      RandomMatrix<> then_w(D, H, 3, 1, 0.05F);
+      RandomMatrix<> bias(1, H, 4);
+      const Panels panels = panels_of(k, w.view());
+      const Panels then_panels = panels_of(k, then_w.view());
+      const Product first{panels, {.bias = bias.view().data()}, Activation::gelu_erf};
+      const Product then{then_panels,
+                         {.residual = x.view().data(), .residual_stride = x.view().stride(0)},
+                         Activation::none};
+      Tensor<float, 2> expected({M, D});
+      for (const int threads : {1, 2, 3, 4}) {
+        ThreadPool pool(threads);
+        Workspace workspace;
+        Tensor<float, 2> y({M, D});
+        detail::packed_product(x.view(), nullptr, first, &then, y.view(), {pool, workspace});
+        if (threads == 1)
+          expected = std::move(y);
+        else
+          EXPECT_EQ(std::memcmp(y.data(), expected.data(),
+                                sizeof(float) * static_cast<std::size_t>(M * D)),
+                    0)
+              << name_of(level) << " " << M << " " << threads;
+      }
+      // The definition.
+      Serial serial;
+      const auto dx = as_double(x.view());
+      const auto dbias = as_double(bias.view());
+      const auto pack = [&](MatrixView<const float> matrix) {
+        return PackedMatrix<double>::pack(as_double(matrix).view(), Precision::f32,
+                                          serial.executor);
+      };
+      Tensor<double, 2> dy({M, D});
+      feed_forward<double>(dx.view(), nullptr, pack(w.view()),
+                           {.bias = dbias.data(), .activation = Activation::gelu_erf},
+                           pack(then_w.view()), {.residual = dx.view()}, dy.view(), serial.context);
+      for (Index i = 0; i < M * D; ++i)
+        ASSERT_NEAR(expected.data()[i], dy.data()[i], 2e-5) << name_of(level) << " " << M;
+    }
+  }
+}
+
+TEST(Product, GivesWhatIsWantedWhereNotAllRowsAre) {
+  constexpr Index period = 31;
+  constexpr Index wanted_rows = 2;
+  constexpr Index M = 5 * period;
+  constexpr Index N = 150;
+  constexpr Index columns = 101;
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      Serial serial;
+      RandomMatrix<> x(M, 70, 1);
+      RandomMatrix<> w(N, 70, 2);
+      const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+      Tensor<float, 2> whole({M, N});
+      Tensor<float, 2> part({M, N});
+      linear<float>(x.view(), packed, {}, whole.view(), serial.context);
+      linear<float>(x.view(), packed,
+                    {.wanted = {.columns = columns, .rows = wanted_rows, .period = period}},
+                    part.view(), serial.context);
+      for (Index m = 0; m < M; ++m)
+        for (Index n = m % period < wanted_rows ? 0 : columns; n < N; ++n)
+          ASSERT_EQ(part(m, n), whole(m, n)) << name_of(level) << " " << m << " " << n;
+    }
+  }
+}
+
+}  // namespace
