@@ -340,15 +340,8 @@ class Unit {
       arguments.to = &end.to;
       product.tile_for(arguments.vectors, rows)(arguments);
       ahead.advance(blocks);
-      if (has_meanwhile) meanwhile.finish_now();
-      if (!finishes || ends_in_registers) continue;
-      if (has_meanwhile || other_at != nullptr) {
-        meanwhile.finish_later(end, finish.panel());
-        if (!has_meanwhile) meanwhile.finish_now();
-      } else {
-        kernels.finish(of_.activation, end.sums, finish.panel().sums_stride, end.rows,
-                       finish.panel().columns, end.finish, end.to);
-      }
+      meanwhile.finish_now();
+      if (finishes && !ends_in_registers) meanwhile.finish_later(end, finish.panel());
     }
   }
 
