@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <support/io_files.hpp>
 #include <vitrail/checkpoints/convert.hpp>
 
 namespace {
@@ -12,24 +13,20 @@ namespace fs = std::filesystem;
 /// A copy of a golden folder's configs beside a converted file; removed at the end of the test.
 class ConvertedFolder {
  public:
-  ConvertedFolder(const std::string& golden, Precision precision)
-      : path_(fs::temp_directory_path() / ("vitrail_convert_" + golden)) {
-    fs::create_directories(path_);
+  ConvertedFolder(const std::string& golden, Precision precision) {
     const std::string from = VITRAIL_GOLDEN_DIR "/" + golden;
     for (const char* name : {"config.json", "preprocessor_config.json"})
-      if (fs::exists(fs::path(from) / name))
-        fs::copy(fs::path(from) / name, path_ / name, fs::copy_options::overwrite_existing);
+      if (fs::exists(fs::path(from) / name)) fs::copy(fs::path(from) / name, folder_ / name);
     converted =
         convert_checkpoint(from, {.precision = precision, .lenient = true}, file().string());
   }
-  ~ConvertedFolder() { fs::remove_all(path_); }
-  [[nodiscard]] fs::path file() const { return path_ / "model.safetensors"; }
-  [[nodiscard]] std::string path() const { return path_.string(); }
+  [[nodiscard]] fs::path file() const { return folder_ / "model.safetensors"; }
+  [[nodiscard]] std::string path() const { return file().parent_path().string(); }
 
   Converted converted;
 
  private:
-  fs::path path_;
+  vitrail_test::TemporaryFolder folder_;
 };
 
 /// Features of a made-up picture, at the model's own size.
