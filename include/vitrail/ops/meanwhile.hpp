@@ -45,7 +45,8 @@ struct PanelEnd {
 
 /// Work for the units that tiles in registers of their own leave idle, in slices: the end of the
 /// tile before, the preparation of the next slab, the next piece of rows on its way from the cache
-/// of whoever wrote it.
+/// of whoever wrote it. Tiles that leave nothing idle take no slices: then only the end of a tile
+/// waits here, until the next one is under way.
 class Meanwhile {
  public:
   Meanwhile(const Kernels& kernels, const ProductKernels& product)

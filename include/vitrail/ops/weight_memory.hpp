@@ -18,7 +18,7 @@ namespace detail {
 /// Matrices end to end. Thread safety: count_use() from any number of threads at once.
 class WeightChunk {
  public:
-  /// Uses of each matrix after which small pages are given up for large ones.
+  /// Uses of each matrix, on average, after which small pages are given up for large ones.
   static constexpr int uses_in_small_pages = 8;
 
   WeightChunk(std::size_t size, bool large)

@@ -54,9 +54,10 @@ struct Quantised {
   std::int32_t sum;  // of q over the row
 };
 
-/// What happens to a finished tile, in this order after the activation; every pointer may be null.
+/// What happens to a finished tile: bias, the activation, scale, residual. Every pointer may be
+/// null.
 struct Finish {
-  const float* bias = nullptr;          // (N), before the activation
+  const float* bias = nullptr;          // (N)
   const float* scale = nullptr;         // (N)
   const float* residual = nullptr;      // rows of the tile, N wide
   Index residual_stride = 0;            //
@@ -91,9 +92,9 @@ struct TileArguments {
   Index row_bytes;              // from one row of sums to the next
   Index vector_bytes;           // from one vector of sums to the next
   bool first;                   // sums start at zero; otherwise they go on from what is there
-  const Finish* finish;         // null: the tile ends in `sums`; else, if kernels can, in `to`
-  const Target* to;             //
-  const float* row_scale;       // then: of the rows, before anything else, or null
+  const Finish* finish;         // null: the tile ends in `sums`; else, without activation, in `to`
+  const Target* to;             // with `finish`
+  const float* row_scale;       // with `finish`: of the rows, before all else, or null
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block
   const std::byte* near;        // rows to have in the first cache at the end, a vector row each
@@ -116,7 +117,7 @@ struct ProductKernels {
   Index step;                   // values of K in one row of a panel: 1 f32, 2 bf16, 4 int8
   Index panel_vectors;          // most vectors of a panel
   bool narrow_panels;           // has tiles for fewer vectors than a whole panel
-  bool finishes;                // tiles take TileArguments::finish, but for int8
+  bool finishes;                // whether tiles end as TileArguments::finish says
   bool whole_blocks;            // panels are filled up with zeros to whole blocks of the left side
   Index heights[tile_heights];  // rows that there are tiles of, ascending: 1, 4, 8, 9 or the like
   TileFunction tile[most_panel_vectors + 1][tile_heights];  // [vectors][height]

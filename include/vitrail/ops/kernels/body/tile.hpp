@@ -13,7 +13,8 @@
 // processor's loop buffer, and unrolling it costs 10 % and more.
 #if defined(VITRAIL_KERNEL)
 
-/// Ends a tile without leaving the registers: what finish_tile does where there is no activation.
+/// Ends a tile without leaving the registers, as finish_tile does where there is no activation:
+/// with the same bits. All columns are there.
 template <std::size_t Rows, std::size_t Vectors>
 VITRAIL_KERNEL_INLINE void finish_sums(Floats (&sums)[Rows][Vectors], const TileArguments& t) {
   constexpr auto row_count = static_cast<Index>(Rows);
