@@ -17,10 +17,10 @@ TEST(Operations, OfABlockAreThoseOfItsSixProducts) {
   const double products = 10 * 24 + 8 * 10 + 10 * 30 + 30 * 10;  // qkv, proj, fc1, fc2
   const double attention = 2 * 8 * T;                            // q k^T and the sum of v
   EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention));
-  const double rest = products - 10 * 24 + attention;
-  EXPECT_EQ(block_operations(c, 7, 2), 2 * T * 10 * 16 + 2 * 2 * (10 * 8 + rest));  // k, v of all
+  // Heads of as many columns as the tokens have, and no keys and values of all.
+  EXPECT_EQ(block_operations(c, 7, 2), 2 * 2 * (products + 2 * 2 * 10 * T));
   c.qk_norm = true;
-  EXPECT_EQ(block_operations(c, 7, 2), 2 * T * 10 * 24 + 2 * 2 * rest);  // q of all as well
+  EXPECT_EQ(block_operations(c, 7, 2), 2 * T * 10 * 24 + 2 * 2 * (products - 10 * 24 + attention));
   c.gated_mlp = true;
   EXPECT_EQ(block_operations(c, 7), 2 * T * (products + attention + 10 * 30));
 }

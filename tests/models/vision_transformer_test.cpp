@@ -106,7 +106,8 @@ std::vector<ViTConfig> configs_by_last_block() {
   return configs;
 }
 
-TEST(ViT, GivesTheSameBitsWhetherOrNotAllTokensAreAskedFor) {
+/// The last block may go a shorter way where few tokens are asked for; else bits are the same.
+TEST(ViT, GivesTheSameWhetherOrNotAllTokensAreAskedFor) {
   const Tensor<float, 4> pixels = random_pixels(3, 64, 64);
   SerialExecutor serial;
   Workspace workspace;
@@ -122,9 +123,11 @@ TEST(ViT, GivesTheSameBitsWhetherOrNotAllTokensAreAskedFor) {
         vit.forward(pixels, {.logits = logits, .features = features, .tokens = tokens},
                     {serial, workspace});
         vit.forward(pixels, {.features = features_alone}, {serial, workspace});
-        if (level == CpuLevel::generic) {  // Eigen adds in another order where there are few rows
+        // Eigen adds in another order where there are few rows.
+        if (level == CpuLevel::generic || config.last_block_absorbs()) {
+          const float tolerance = precision == Precision::f32 ? 5e-6F : 3e-2F;
           for (Index i = 0; i < features.count(); ++i)
-            EXPECT_NEAR(features_alone.data()[i], features.data()[i], 1e-3);
+            EXPECT_NEAR(features_alone.data()[i], features.data()[i], tolerance);
           continue;
         }
         expect_same_bits(features_alone.flat(), features.flat());

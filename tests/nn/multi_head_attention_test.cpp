@@ -68,6 +68,36 @@ TEST(MultiHeadAttention, IsItsFormulaForEveryPictureAndShowsItsMaps) {
   expect_plain<double>();
 }
 
+/// The short way to the answers of the first tokens gives what the long way gives to all.
+template <class T>
+void expect_answers_of_few(Index asked) {
+  MadeUpParameters<T> p;
+  MultiHeadAttention<T> attn = some_attention<T>(p);
+  const auto before = LayerNorm<T>::load(p, "norm", attn_width, 1e-5);
+  const Tensor<T, 2> x =
+      vitrail_test::as_tensor<T>(vitrail_test::some_rows(2 * attn_tokens, attn_width));
+  Tensor<T, 2> all({2 * attn_tokens, attn_width});
+  Tensor<T, 2> few({2 * asked, attn_width});
+  vitrail_test::Serial serial;
+  attn(x, before, 2, all, serial.context);
+  attn.few = FewQueries<T>::of(attn.qkv, attn_inner);
+  attn(x, before, 2, few, serial.context);
+  for (Index row = 0; row < 2 * asked; ++row)
+    for (Index d = 0; d < attn_width; ++d)
+      EXPECT_NEAR(few(row, d), all(row / asked * attn_tokens + row % asked, d),
+                  sizeof(T) == 4 ? 2e-6 : 1e-14);
+}
+
+TEST(MultiHeadAttention, AnswersForFewTokensWithoutKeysAndValuesOfAll) {
+  for (const CpuLevel level : vitrail_test::levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const Index asked : {1, 2}) {
+      expect_answers_of_few<float>(asked);
+      expect_answers_of_few<double>(asked);
+    }
+  }
+}
+
 TEST(MultiHeadAttention, NormalisesEachHeadOfQAndKAndTheJoinedHeads) {
   MadeUpParameters<double> p;
   MultiHeadAttention<double> attn = some_attention<double>(p);

@@ -55,6 +55,23 @@ Tensor<float, 2> multiplied(const PackedMatrix<float>& weight) {
   return y;
 }
 
+TEST(PackedMatrix, TellsItsWeightsAsProductsSeeThem) {
+  Serial serial;
+  RandomMatrix<> w(101, 70, 2);
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    Tensor<float, 2> rounded({101, 70});
+    copy(w.view(), rounded.view());
+    for (Index n = 0; n < 101; ++n) detail::round_weights(precision, &rounded(n, 0), 70);
+    for (const CpuLevel level : levels()) {
+      const ScopedCpuLevel scope(level);
+      const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+      for (Index n = 0; n < 101; ++n)
+        for (Index k = 0; k < 70; ++k)
+          ASSERT_EQ(packed.value(n, k), rounded(n, k)) << name_of(level) << " " << n << " " << k;
+    }
+  }
+}
+
 TEST(PackedMatrix, OfStoredBf16IsThatOfItsNumbers) {
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);

@@ -22,8 +22,9 @@ void for_every_plan(Check check) {
         for (const Index M : {1, 17, 50, 197, 1576})
           for (const Index workers : {1, 2, 7}) {
             const Panels weight(*kernels, precision, N, K);
-            check(weight, plan_product(weight, M, workers), M);
-            check(weight, plan_product(weight, M, workers, true), M);
+            check(weight, plan_product(weight, M, N, workers), M);
+            check(weight, plan_product(weight, M, (N + 2) / 3, workers), M);
+            check(weight, plan_product(weight, M, N, workers, true), M);
           }
   }
 }
@@ -34,10 +35,12 @@ TEST(ProductPlan, PutsEveryTileAndEveryPanelIntoOneUnit) {
     ASSERT_LE(plan.groups, plan.tiles.count());
     EXPECT_EQ(plan.tiles.first_row(plan.tiles.count()), M);
     ASSERT_GE(plan.bunches, 1);
-    EXPECT_EQ(plan.first_panel(weight, 0), 0);
-    EXPECT_EQ(plan.first_panel(weight, plan.bunches), weight.count());
+    EXPECT_EQ(plan.first_panel(0), 0);
+    EXPECT_EQ(plan.first_panel(plan.bunches), plan.panels);
+    EXPECT_TRUE(plan.panels == weight.count() ||
+                plan.panels == ((weight.outputs() + 2) / 3 + weight.width() - 1) / weight.width());
     for (Index bunch = 0; bunch < plan.bunches; ++bunch)
-      EXPECT_LT(plan.first_panel(weight, bunch), plan.first_panel(weight, bunch + 1));
+      EXPECT_LT(plan.first_panel(bunch), plan.first_panel(bunch + 1));
   });
 }
 
@@ -62,7 +65,7 @@ TEST(ProductPlan, CutsKIntoPiecesOfWholeBlocks) {
 
 TEST(ProductPlan, CutsTheSameWeightsIntoTheSamePartsWhateverElseThereIs) {
   for_every_plan([](const Panels& weight, const ProductPlan& plan, Index) {
-    EXPECT_EQ(plan.parts, plan_product(weight, 1, 1).parts);
+    EXPECT_EQ(plan.parts, plan_product(weight, 1, 1, 1).parts);
     EXPECT_EQ(plan.pieces % plan.parts, 0);
     Index begun = 0;
     for (Index piece = 0; piece < plan.pieces; ++piece) {

@@ -116,8 +116,14 @@ struct ViTConfig {
     const bool two = distilled_head || pooling == Pooling::class_and_distillation;
     return two ? std::min(Index{2}, T) : pooling == Pooling::token ? 1 : T;
   }
-  /// Whether q goes to attention as its product gives it: then it is computed for no other tokens.
-  [[nodiscard]] bool has_plain_queries() const { return !qk_norm && rotary == RotaryKind::none; }
+  /// Whether the last block can answer for the pooled tokens alone without keys and values of all:
+  /// where nothing happens to these between their product and attention.
+  [[nodiscard]] bool last_block_absorbs() const {
+    const bool relative = relative_positions || shared_relative_positions;
+    const bool pools_few = pooled_tokens(3) < 3;  // one or two of any number
+    return block == BlockKind::sequential && pools_few && !qk_norm && !relative &&
+           rotary == RotaryKind::none && !differential_attention;
+  }
   /// Width of pre_logits: what embed writes.
   [[nodiscard]] Index feature_dim() const {
     if (representation_size > 0) return representation_size;

@@ -43,6 +43,8 @@ template <Scalar T>
         RelativePositionBias<T>::load(parameters, join(attn_name, ".relative_position_bias_table"),
                                       c.grid(), c.class_token ? 3 : 0, c.heads, c.relative_rule);
   }
+  if (index + 1 == c.depth && c.last_block_absorbs())
+    block.attn.few = FewQueries<T>::of(block.attn.qkv, inner);
   if (c.layer_scale) block.gamma1 = parameters.tensor(names[1], {D});
   if (c.block != BlockKind::parallel_scaling) block.norm2 = norm(names[2], D);
   block.mlp.activation = c.activation;

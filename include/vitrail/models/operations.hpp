@@ -15,15 +15,14 @@ namespace detail {
 
 }  // namespace detail
 
-/// Operations of one block's products and attention on T tokens, for the first `answers` of them;
-/// norms and activations are not counted.
+/// Operations of one block's products and attention on T tokens; less than T `answers` are the last
+/// block's, for the first tokens alone. Norms and activations are not counted.
 [[nodiscard]] inline double block_operations(const ViTConfig& c, Index T, Index answers) {
   const Index inner = c.heads * c.head_dim;
   const Index hidden = c.gated_mlp ? 2 * c.mlp_hidden : c.mlp_hidden;
-  const Index queries = c.has_plain_queries() ? answers : T;
-  return detail::product_operations(queries, c.embed_dim, inner) +
-         detail::product_operations(T, c.embed_dim, 2 * inner) +
-         2 * detail::product_operations(answers, inner, T) +
+  const bool absorbs = answers < T && c.last_block_absorbs();
+  return detail::product_operations(absorbs ? answers : T, c.embed_dim, 3 * inner) +
+         2 * detail::product_operations(answers, absorbs ? c.heads * c.embed_dim : inner, T) +
          detail::product_operations(answers, inner, c.embed_dim) +
          detail::product_operations(answers, c.embed_dim, hidden) +
          detail::product_operations(answers, c.mlp_hidden, c.embed_dim);

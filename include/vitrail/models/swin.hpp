@@ -206,7 +206,8 @@ void Swin<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>&
   Grid map = patch_embed_.grid(pixels.extent(2), pixels.extent(3));
   Grid nominal = map;
   MatrixView<T> x = workspace.matrix<T>(B * map.count(), C);
-  patch_embed_(pixels, x, context);
+  for (Index b = 0; b < B; ++b)
+    patch_embed_(pixels[b], x.slice(b * map.count(), (b + 1) * map.count()), context);
   // A stage, or its i-th, or the b-th of that.
   const auto record = [&](const char* stage, Index i = -1, Index b = -1) {
     if (trace == nullptr) return;

@@ -74,6 +74,8 @@ class ViT {
                      const Context& context, Trace* trace) const;
   void embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens, const Context& context,
              Trace* trace) const;
+  void record_patches(const TensorView<const T, 4>& maps, const Context& context,
+                      Trace& trace) const;
   void record_tables(Grid grid, Workspace& workspace, Trace& trace) const;
   [[nodiscard]] TokenPositions<T> token_positions(Grid grid, Workspace& workspace) const;
 
@@ -216,39 +218,48 @@ void ViT<T>::embed(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
   const Index B = pixels.extent(0);
   const Index D = config_.embed_dim;
   const Index P = config_.prefix_tokens();
-  const Grid grid = grid_for(pixels.extent(2), pixels.extent(3));
+  const Index N = grid_for(pixels.extent(2), pixels.extent(3)).count();
   const Workspace::Scope scope(context.workspace);
-  const MatrixView<T> patches = context.workspace.template matrix<T>(B * grid.count(), D);
-  if (stem_.empty()) {
-    patch_embed_(pixels, patches, context);
-  } else {
-    patch_embed_(stem_(pixels, context), patches, context);
-  }
-  if (trace != nullptr) {
-    trace->record("patch_embed", patches,
-                  config_.patches_keep_grid ? Shape{B, grid.height, grid.width, D}
-                                            : Shape{B, grid.count(), D});
-  }
+  const TensorView<const T, 4> maps =
+      stem_.empty() ? pixels : TensorView<const T, 4>(stem_(pixels, context));
+  if (trace != nullptr) record_patches(maps, context, *trace);
 
   MatrixView<const T> positions;  // (covered prefix rows + N, D)
-  if (!pos_embed_.empty()) positions = pos_embed_.rows_for(grid, context.workspace);
-  if (trace != nullptr && !pos_embed_.empty() && grid != pos_embed_.grid) {
-    trace->record("pos_embed_resampled", positions, {1, positions.extent(0), D});
+  MatrixView<const T> of_patches;
+  const Index covered = pos_embed_.empty() ? 0 : config_.position_prefix();
+  if (!pos_embed_.empty()) {
+    const Grid grid = grid_for(pixels.extent(2), pixels.extent(3));
+    positions = pos_embed_.rows_for(grid, context.workspace);
+    of_patches = positions.slice(covered, covered + N);
+    if (trace != nullptr && grid != pos_embed_.grid)
+      trace->record("pos_embed_resampled", positions, {1, positions.extent(0), D});
   }
   const MatrixView<const T> prefix(prefix_.data(), {P, D});
-  const Index covered = config_.position_prefix();
   // eq. 1: z = [class; patches E] + positions, where positions cover the first `covered` prefix
   // rows and all patches
-  context.executor.parallel_for(B * (P + grid.count()), [&](Index row) {
-    const Index t = row % (P + grid.count());
-    const Index b = row / (P + grid.count());
-    const T* from = t < P ? prefix[t].data() : patches[b * grid.count() + t - P].data();
-    const T* position = nullptr;
-    if (!pos_embed_.empty() && t < covered) position = positions[t].data();
-    if (!pos_embed_.empty() && t >= P) position = positions[covered + t - P].data();
-    T* to = tokens[row].data();
-    for (Index d = 0; d < D; ++d) to[d] = from[d] + (position == nullptr ? T(0) : position[d]);
-  });
+  for (Index b = 0; b < B; ++b) {
+    const MatrixView<T> of_picture = tokens.slice(b * (P + N), (b + 1) * (P + N));
+    for (Index t = 0; t < P; ++t) {
+      for (Index d = 0; d < D; ++d)
+        of_picture(t, d) = prefix(t, d) + (t < covered ? positions(t, d) : T(0));
+    }
+    patch_embed_(maps[b], of_picture.slice(P, P + N), context, of_patches);
+  }
+}
+
+/// The patches before positions are added.
+template <Scalar T>
+void ViT<T>::record_patches(const TensorView<const T, 4>& maps, const Context& context,
+                            Trace& trace) const {
+  const Grid grid = patch_embed_.grid(maps.extent(2), maps.extent(3));
+  const Index B = maps.extent(0);
+  const Index N = grid.count();
+  const Index D = config_.embed_dim;
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> patches = context.workspace.template matrix<T>(B * N, D);
+  for (Index b = 0; b < B; ++b) patch_embed_(maps[b], patches.slice(b * N, (b + 1) * N), context);
+  trace.record("patch_embed", patches,
+               config_.patches_keep_grid ? Shape{B, grid.height, grid.width, D} : Shape{B, N, D});
 }
 
 template <Scalar T>

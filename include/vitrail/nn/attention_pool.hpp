@@ -4,20 +4,20 @@
 #ifndef VITRAIL_NN_ATTENTION_POOL_HPP
 #define VITRAIL_NN_ATTENTION_POOL_HPP
 
+#include <vitrail/nn/few_queries.hpp>
 #include <vitrail/nn/mlp.hpp>
-#include <vitrail/ops/attention.hpp>
 
 VITRAIL_BEGIN_COLD_NAMESPACE
 
 template <Scalar T>
 struct AttentionPool {
-  Tensor<T, 1> latent;  // (D), the query before its projection
-  Dense<T> q;           // (D, D)
-  Dense<T> kv;          // (2D, D): all of k, all of v
-  Dense<T> proj;        // (D, D)
-  LayerNorm<T> norm;    // (D)
-  Mlp<T> mlp;           // D -> M -> D
-  Index heads = 1;      // A
+  Tensor<T, 1> latent;        // (D), the query before its projection
+  Dense<T> q;                 // (D, D)
+  FewQueries<T> keys_values;  // of D columns
+  Dense<T> proj;              // (D, D)
+  LayerNorm<T> norm;          // (D)
+  Mlp<T> mlp;                 // D -> M -> D
+  Index heads = 1;            // A
 
   /// Reads `name`.latent (1, 1, D) and the layers below it.
   [[nodiscard]] VITRAIL_NOINLINE static AttentionPool load(Parameters<T>& parameters,
@@ -28,7 +28,8 @@ struct AttentionPool {
     pool.heads = A;
     pool.latent = parameters.tensor(join(name, ".latent"), {1, 1, D});
     pool.q = Dense<T>::load(parameters, join(name, ".q"), D, D);
-    pool.kv = Dense<T>::load(parameters, join(name, ".kv"), 2 * D, D);
+    pool.keys_values =
+        FewQueries<T>::of(Dense<T>::load(parameters, join(name, ".kv"), 2 * D, D), D);
     pool.proj = Dense<T>::load(parameters, join(name, ".proj"), D, D);
     pool.norm = LayerNorm<T>::load(parameters, join(name, ".norm"), D, eps, kind);
     pool.mlp.activation = activation;
@@ -54,20 +55,13 @@ struct AttentionPool {
       }
       x = kept;
     }
-    const MatrixView<T> keys_values = context.workspace.template matrix<T>(batch * seen, 2 * D);
-    kv(x, keys_values, context);
     const MatrixView<T> queries = context.workspace.template matrix<T>(batch, D);
     const MatrixView<const T> one(latent.data(), {1, D});
     q(one, queries.slice(0, 1), context);
     for (Index b = 1; b < batch; ++b) copy(queries[0], queries[b]);
     const MatrixView<T> joined = context.workspace.template matrix<T>(batch, D);
-    attention<T>({.q = queries,
-                  .k = keys_values.columns(0, D),
-                  .v = keys_values.columns(D, 2 * D),
-                  .batch = batch,
-                  .heads = heads,
-                  .scale = 1 / std::sqrt(static_cast<T>(D / heads))},
-                 joined, context);
+    keys_values(queries, x, batch, heads, 1 / std::sqrt(static_cast<T>(D / heads)), joined,
+                context);
     proj(joined, pooled, context);
     mlp(pooled, norm, pooled, context, {.residual = pooled});
   }

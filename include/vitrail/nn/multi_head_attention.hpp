@@ -3,7 +3,7 @@
 #ifndef VITRAIL_NN_MULTI_HEAD_ATTENTION_HPP
 #define VITRAIL_NN_MULTI_HEAD_ATTENTION_HPP
 
-#include <vitrail/nn/dense.hpp>
+#include <vitrail/nn/few_queries.hpp>
 #include <vitrail/nn/relative_position_bias.hpp>
 #include <vitrail/nn/token_positions.hpp>
 #include <vitrail/ops/attention.hpp>
@@ -69,6 +69,7 @@ struct MultiHeadAttention {
   T scale = 0;          // of q k^T; 0: 1 / sqrt(hd)
   RelativePositionBias<T> relative = {};  // of this block, or empty
   DifferentialAttention<T> differential = {};
+  FewQueries<T> few = {};  // the short way to the answers of few tokens, or empty
 
   /// y (B * Q, D) = residual + scale * attention(before(x (B * T, D))), B pictures of T tokens;
   /// `before` may be empty. Q is T, or the answers are those of the first Q tokens alone. When
@@ -80,14 +81,29 @@ struct MultiHeadAttention {
                                    const TokenPositions<T>& positions = {}) const {
     const Workspace::Scope scope(context.workspace);
     const Index rows = x.extent(0);
-    const Index inner = qkv.outputs() / 3;
     const Index answers = y.extent(0);
-    const MatrixView<T> projected = context.workspace.template matrix<T>(rows, 3 * inner);
-    Epilogue<T> split;
-    if (answers < rows && has_plain_queries(positions)) {
-      split.wanted = {.columns = inner, .rows = answers / batch, .period = rows / batch};
+    const MatrixView<T> joined = context.workspace.template matrix<T>(answers, qkv.outputs() / 3);
+    if (answers < rows && !few.empty() && maps.data() == nullptr) {
+      attend_from_few(x, before, batch, joined, context);
+    } else {
+      attend(x, before, batch, joined, context, maps, positions);
     }
-    qkv(x, before, projected, context, split);
+    if (!norm.empty()) norm(joined, joined, context);
+    if (proj.empty()) return add_joined(joined, y, epilogue);
+    proj(joined, y, context, epilogue);
+  }
+
+ private:
+  /// The heads' answers side by side, `joined` (B * Q, A * hd).
+  void attend(MatrixView<const T> x, const LayerNorm<T>& before, Index batch, MatrixView<T> joined,
+              const Context& context, TensorView<T, 4> maps,
+              const TokenPositions<T>& positions) const {
+    const Workspace::Scope scope(context.workspace);
+    const Index rows = x.extent(0);
+    const Index answers = joined.extent(0);
+    const Index inner = joined.extent(1);
+    const MatrixView<T> projected = context.workspace.template matrix<T>(rows, 3 * inner);
+    qkv(x, before, projected, context);
     const MatrixView<T> q = projected.columns(0, inner);
     const MatrixView<T> k = projected.columns(inner, 2 * inner);
     if (!q_norm.empty()) normalize_heads(q_norm, q, context);
@@ -101,31 +117,40 @@ struct MultiHeadAttention {
       queries = context.workspace.template matrix<T>(answers, inner);
       detail::copy_first_tokens<T>(q, batch, queries);
     }
-    const AttentionInput<T> input{
-        .q = queries,
-        .k = k,
-        .v = projected.columns(2 * inner, 3 * inner),
-        .batch = batch,
-        .heads = heads,
-        .scale = scale > 0 ? scale : 1 / std::sqrt(static_cast<T>(inner / heads)),
-        .bias = bias_for(positions, context.workspace),
-        .precision = qkv.weight.precision()};
-    const MatrixView<T> joined = context.workspace.template matrix<T>(answers, inner);
-    if (differential.norm.empty()) {
-      attention<T>(input, joined, context);
-      if (maps.data() != nullptr) attention_maps<T>(input, maps, context);
-    } else {
-      attend_differentially(input, joined, maps, context);
-    }
-    if (!norm.empty()) norm(joined, joined, context);
-    if (proj.empty()) return add_joined(joined, y, epilogue);
-    proj(joined, y, context, epilogue);
+    const AttentionInput<T> input{.q = queries,
+                                  .k = k,
+                                  .v = projected.columns(2 * inner, 3 * inner),
+                                  .batch = batch,
+                                  .heads = heads,
+                                  .scale = scale_of(inner),
+                                  .bias = bias_for(positions, context.workspace),
+                                  .precision = qkv.weight.precision()};
+    if (!differential.norm.empty()) return attend_differentially(input, joined, maps, context);
+    attention<T>(input, joined, context);
+    if (maps.data() != nullptr) attention_maps<T>(input, maps, context);
   }
 
- private:
-  /// Whether nothing happens to all queries on their way to attention.
-  [[nodiscard]] bool has_plain_queries(const TokenPositions<T>& positions) const {
-    return q_norm.empty() && positions.rotary.kind == RotaryKind::none;
+  /// The same where no other tokens' answers are asked for, and nobody's maps.
+  void attend_from_few(MatrixView<const T> x, const LayerNorm<T>& before, Index batch,
+                       MatrixView<T> joined, const Context& context) const {
+    const Workspace::Scope scope(context.workspace);
+    MatrixView<const T> seen = x;
+    if (!before.empty()) {
+      const MatrixView<T> normed = context.workspace.template matrix<T>(x.extent(0), x.extent(1));
+      before(x, normed, context);
+      seen = normed;
+    }
+    const MatrixView<T> first = context.workspace.template matrix<T>(joined.extent(0), x.extent(1));
+    detail::copy_first_tokens<T>(seen, batch, first);
+    const MatrixView<T> q =
+        context.workspace.template matrix<T>(joined.extent(0), joined.extent(1));
+    qkv(first, q, context);  // its first outputs
+    few(q, seen, batch, heads, scale_of(joined.extent(1)), joined, context);
+  }
+
+  /// Of q k^T, for heads that are `inner` columns together.
+  [[nodiscard]] T scale_of(Index inner) const {
+    return scale > 0 ? scale : 1 / std::sqrt(static_cast<T>(inner / heads));
   }
   [[nodiscard]] TensorView<const T, 3> bias_for(const TokenPositions<T>& positions,
                                                 Workspace& workspace) const {

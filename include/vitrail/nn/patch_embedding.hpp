@@ -37,42 +37,62 @@ struct PatchEmbedding {
     return {(H + patch_height - 1) / patch_height, (W + patch_width - 1) / patch_width};
   }
 
-  /// tokens (B * N, D) of pixels (B, C, H, W).
-  VITRAIL_NOINLINE void operator()(const TensorView<const T, 4>& pixels, MatrixView<T> tokens,
-                                   const Context& context) const {
-    const Workspace::Scope scope(context.workspace);
-    const Index N = grid(pixels.extent(2), pixels.extent(3)).count();
-    const MatrixView<T> patches = context.workspace.template matrix<T>(
-        pixels.extent(0) * N, channels * patch_height * patch_width);
-    context.executor.parallel_for(
-        pixels.extent(0) * grid(pixels.extent(2), pixels.extent(3)).height,
-        [&](Index row) { gather_grid_row(pixels, row, patches); });
-    if (!input_norm.empty()) input_norm(patches, patches, context);
-    proj(patches, tokens, context);
-    if (!norm.empty()) norm(tokens, tokens, context);
+  /// tokens (N, D) of one picture (C, H, W), plus `positions` (N, D) if there are any.
+  VITRAIL_NOINLINE void operator()(const TensorView<const T, 3>& picture, MatrixView<T> tokens,
+                                   const Context& context,
+                                   MatrixView<const T> positions = {}) const {
+    const auto make = [&](Index begin, Index end, T* out) { gather(picture, begin, end, out); };
+    Epilogue<T> epilogue{.bias = proj.bias_or_null()};
+    if (norm.empty()) epilogue.residual = positions;
+    if (input_norm.empty()) {
+      linear_of_rows<T>(make, proj.weight, epilogue, tokens, context);
+    } else {
+      const Workspace::Scope scope(context.workspace);
+      const MatrixView<T> patches =
+          context.workspace.template matrix<T>(tokens.extent(0), proj.weight.inputs());
+      context.executor.parallel_for(tokens.extent(0),
+                                    [&](Index row) { make(row, row + 1, patches[row].data()); });
+      input_norm(patches, patches, context);
+      proj(patches, tokens, context, epilogue);
+    }
+    if (norm.empty()) return;
+    norm(tokens, tokens, context);
+    if (positions.data() == nullptr) return;
+    for (Index row = 0; row < tokens.extent(0); ++row)
+      for (Index d = 0; d < tokens.extent(1); ++d) tokens(row, d) += positions(row, d);
   }
 
  private:
-  /// The patches of one row of the grid (counted over all pictures), each laid out (C, Ph, Pw): one
-  /// row of pixels after the other, cut into pieces.
-  void gather_grid_row(const TensorView<const T, 4>& pixels, Index row,
-                       MatrixView<T> patches) const {
-    const Index H = pixels.extent(2);
-    const Index W = pixels.extent(3);
-    const Grid g = grid(H, W);
-    const Index picture = row / g.height;
-    const Index top = row % g.height * patch_height;
-    for (Index line = 0; line < channels * patch_height; ++line) {
-      const Index c = line / patch_height;
+  /// Patches [begin, end), each laid out (C, Ph, Pw), to `out`.
+  void gather(const TensorView<const T, 3>& picture, Index begin, Index end, T* out) const {
+    const Grid g = grid(picture.extent(1), picture.extent(2));
+    while (begin < end) {
+      const Index row = begin / g.width;
+      const Index count = std::min(end, (row + 1) * g.width) - begin;
+      gather_neighbours(picture, row * patch_height, begin % g.width, count, out);
+      out += count * channels * patch_height * patch_width;
+      begin += count;
+    }
+  }
+
+  /// `count` patches side by side, from column `first` of the grid, whose first pixels are in row
+  /// `top`: one row of pixels after the other, cut into pieces.
+  void gather_neighbours(const TensorView<const T, 3>& picture, Index top, Index first, Index count,
+                         T* out) const {
+    const Index H = picture.extent(1);
+    const Index W = picture.extent(2);
+    const Index lines = channels * patch_height;
+    for (Index line = 0; line < lines; ++line) {
       const Index y = top + line % patch_height;
-      for (Index gx = 0; gx < g.width; ++gx) {
-        T* const to = &patches(row * g.width + gx, line * patch_width);
-        const Index left = gx * patch_width;
+      const T* const from = &picture(line / patch_height, std::min(y, H - 1), 0);
+      for (Index i = 0; i < count; ++i) {
+        const Index left = (first + i) * patch_width;
+        T* const to = out + (i * lines + line) * patch_width;
         const Index present = y < H ? std::min(patch_width, W - left) : 0;
         if (present == 16) {  // the usual width, without a call
-          std::memcpy(to, &pixels(picture, c, y, left), 16 * sizeof(T));
+          std::memcpy(to, from + left, 16 * sizeof(T));
         } else if (present > 0) {
-          std::copy_n(&pixels(picture, c, y, left), present, to);
+          std::copy_n(from + left, present, to);
         }
         if (present < patch_width) std::fill(to + present, to + patch_width, T(0));
       }

@@ -36,6 +36,13 @@ class Trace {
     stages_.emplace_back(name, std::move(tensor));
   }
 
+  /// Puts `tensor` in the place of the stage of that name, if there is one.
+  VITRAIL_NOINLINE void replace(std::string_view name, AnyTensor tensor) {
+    for (auto& [stage, old] : stages_) {
+      if (stage == name) old = std::move(tensor);
+    }
+  }
+
   /// (name, tensor) in the order in which the pass met them.
   [[nodiscard]] const std::vector<std::pair<std::string, AnyTensor>>& stages() const {
     return stages_;

@@ -46,6 +46,9 @@ struct PanelSplit {
     return std::min(total, (panel * base + std::min(panel, wider)) * vector);
   }
   [[nodiscard]] Index width(Index panel) const { return begin(panel + 1) - begin(panel); }
+  [[nodiscard]] Index vectors(Index panel) const {
+    return std::min(base + (panel < wider ? 1 : 0), total / vector - panel * base);
+  }
 };
 
 class TiledAttention {
@@ -89,10 +92,17 @@ class TiledAttention {
       const auto of_worker = [worker](const auto& matrix) {
         return reinterpret_cast<std::byte*>(matrix[worker].data());
       };
-      const Scratch scratch{keys[worker].data(),      values[worker].data(),
-                            of_worker(prepared_keys), of_worker(prepared_values),
-                            of_worker(queries),       scores[worker].data(),
-                            of_worker(weights),       sums[worker].data()};
+      Scratch scratch{keys[worker].data(),
+                      values[worker].data(),
+                      of_worker(prepared_keys),
+                      of_worker(prepared_values),
+                      of_worker(queries),
+                      scores[worker].data(),
+                      of_worker(weights),
+                      sums[worker].data(),
+                      {},
+                      {}};
+      set_up(scratch);
       Index packed = -1;
       for (Index unit = ranges.next(worker); unit >= 0; unit = ranges.next(worker)) {
         const Index head = unit / tiles_.count();
@@ -130,7 +140,24 @@ class TiledAttention {
     float* scores;               // a tile of (Tk): in place in blocks, else in rows
     std::byte* weights;          // a tile of (Tk), packed, if not in place
     float* sums;                 // a tile of one panel
+    TileArguments scoring;       // what is the same for all tiles is set once
+    TileArguments weighing;
   };
+
+  void set_up(Scratch& scratch) const {
+    scratch.scoring.left = scratch.queries;
+    scratch.scoring.steps = steps(hd_);
+    scratch.scoring.row_bytes = score_stride() * 4;
+    scratch.scoring.first = true;
+    scratch.weighing.left =
+        in_place() ? reinterpret_cast<const std::byte*>(scratch.scores) : scratch.weights;
+    scratch.weighing.steps = steps(Tk_);
+    scratch.weighing.sums = reinterpret_cast<std::byte*>(scratch.sums);
+    scratch.weighing.vector_bytes = kernels_.vector * 4;
+    scratch.weighing.first = true;
+    scratch.weighing.near_stride = in_.q.stride(0) * Index{sizeof(float)};
+    scratch.weighing.near_rows_per_block = 1;
+  }
 
   /// Brings the keys and values of head `head` (counted over the batch) into panels.
   void pack_head(Index head, const Scratch& scratch) const {
@@ -184,7 +211,7 @@ class TiledAttention {
     return in_place() ? tile.padded * 16 : 16;
   }
 
-  void run_tile(Index head, Index index, const Scratch& scratch) const {
+  void run_tile(Index head, Index index, Scratch& scratch) const {
     const Tile tile = tile_at(index);
     const Index row = head / in_.heads * Tq_ + tile.begin;
     pack(tile, &in_.q(row, head % in_.heads * hd_), in_.q.stride(0), hd_, scratch.queries);
@@ -206,19 +233,14 @@ class TiledAttention {
   }
 
   /// One tile's scores with panel `p` of the keys.
-  void score(const Tile& tile, Index p, const Scratch& scratch) const {
+  void score(const Tile& tile, Index p, Scratch& scratch) const {
     const Index key = key_panels_.begin(p);
-    const Index width = key_panels_.width(p);
-    TileArguments arguments{};
-    arguments.left = scratch.queries;
+    TileArguments& arguments = scratch.scoring;
     arguments.right = right_side(scratch.keys + key * hd_, hd_, p, scratch.prepared_keys);
-    arguments.steps = steps(hd_);
-    arguments.vectors = width / kernels_.vector;
+    arguments.vectors = key_panels_.vectors(p);
     arguments.sums = reinterpret_cast<std::byte*>(scratch.scores + key / 16 * score_block(tile));
-    arguments.row_bytes = score_stride() * 4;
     // One vector is a whole block, or half of one (and the panel then is one block).
     arguments.vector_bytes = (kernels_.vector == 16 ? score_block(tile) : kernels_.vector) * 4;
-    arguments.first = true;
     product_.tile_for(arguments.vectors, tile.rows)(arguments);
   }
 
@@ -238,39 +260,30 @@ class TiledAttention {
 
   /// One tile of weights times panel `p` of the values. The next tile's queries are fetched
   /// meanwhile.
-  void weigh(Index head, Index index, Index p, const float* inverse, const Scratch& scratch) const {
+  void weigh(Index head, Index index, Index p, const float* inverse, Scratch& scratch) const {
     const Tile tile = tile_at(index);
     const Index d = value_panels_.begin(p);
     const Index width = value_panels_.width(p);
     const Index row = head / in_.heads * Tq_;
     const Index column = head % in_.heads * hd_ + d;
-    TileArguments arguments{};
-    arguments.left =
-        in_place() ? reinterpret_cast<const std::byte*>(scratch.scores) : scratch.weights;
+    TileArguments& arguments = scratch.weighing;
     arguments.right = right_side(scratch.values + d * Tk_, Tk_, p, scratch.prepared_values);
-    arguments.steps = steps(Tk_);
-    arguments.vectors = width / kernels_.vector;
-    arguments.sums = reinterpret_cast<std::byte*>(scratch.sums);
+    arguments.vectors = value_panels_.vectors(p);
     arguments.row_bytes = width * 4;
-    arguments.vector_bytes = kernels_.vector * 4;
-    arguments.first = true;
+    arguments.near_rows = 0;
     if (index + 1 < tiles_.count()) {
       const Tile ahead = tile_at(index + 1);
       arguments.near = reinterpret_cast<const std::byte*>(&in_.q(row + ahead.begin, column));
-      arguments.near_stride = in_.q.stride(0) * Index{sizeof(float)};
       arguments.near_rows = ahead.rows;
-      arguments.near_rows_per_block = 1;
     }
     float* const to = &out_(row + tile.begin, column);
     const Finish plain;
     const Target rows = Target::rows(to, out_.stride(0));
     const bool ends_in_registers =
         product_.finishes && tile.padded == tile.rows && d + width <= hd_;
-    if (ends_in_registers) {
-      arguments.finish = &plain;
-      arguments.to = &rows;
-      arguments.row_scale = inverse;
-    }
+    arguments.finish = ends_in_registers ? &plain : nullptr;
+    arguments.to = &rows;
+    arguments.row_scale = inverse;
     product_.tile_for(arguments.vectors, tile.rows)(arguments);
     if (ends_in_registers) return;
     kernels_.multiply_rows(scratch.sums, width, tile.rows, std::min(width, hd_ - d), inverse, to,

@@ -19,7 +19,6 @@ struct Epilogue {
   Activation activation = Activation::none;
   const T* scale = nullptr;           // (N), LayerScale
   MatrixView<const T> residual = {};  // (M, N), may be y itself
-  detail::Wanted wanted = {};         // of y; all of it as a rule
 };
 
 namespace detail {
@@ -58,17 +57,18 @@ template <Scalar T>
 void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
                   MatrixView<T> y, const Context& context) {
   const Index M = x.extent(0);
-  const Index N = weight.outputs();
+  const Index N = y.extent(1);
+  const MatrixView<const T> rows = weight.plain().slice(0, N);
   const Workspace::Scope scope(context.workspace);
   const MatrixView<T> product = context.workspace.template matrix<T>(M, N);
   if (weight.precision() == Precision::f32) {
-    plain_tiles(x, weight.plain(), product, context);
+    plain_tiles(x, rows, product, context);
   } else {
     const MatrixView<T> rounded = context.workspace.template matrix<T>(M, x.extent(1));
     copy(x, rounded);
     context.executor.parallel_for(
         M, [&](Index m) { round_activations(weight.precision(), &rounded(m, 0), x.extent(1)); });
-    plain_tiles(MatrixView<const T>(rounded), weight.plain(), product, context);
+    plain_tiles(MatrixView<const T>(rounded), rows, product, context);
   }
   context.executor.parallel_for(M, [&](Index m) {
     const T* residual = epilogue.residual.data() == nullptr ? nullptr : &epilogue.residual(m, 0);
@@ -83,8 +83,9 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
   });
 }
 
+/// The first N outputs.
 [[nodiscard]] inline Product product_of(const PackedMatrix<float>& weight,
-                                        const Epilogue<float>& epilogue) {
+                                        const Epilogue<float>& epilogue, Index N) {
   const Finish finish = {.bias = epilogue.bias,
                          .scale = epilogue.scale,
                          .residual = epilogue.residual.data(),
@@ -92,7 +93,7 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
                          .column_scale = weight.panels().column_scale(),
                          .column_sum = weight.panels().column_sum(),
                          .rows = nullptr};
-  return {weight.panels(), finish, epilogue.activation, epilogue.wanted};
+  return {weight.panels(), finish, epilogue.activation, N};
 }
 
 /// Whether the first product can write its rows as the left side of the second.
@@ -108,15 +109,15 @@ void plain_linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Ep
 template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
-  VITRAIL_ASSERT(x.extent(1) == weight.inputs() && y.extent(1) == weight.outputs(),
+  VITRAIL_ASSERT(x.extent(1) == weight.inputs() && y.extent(1) <= weight.outputs(),
                  "linear: widths do not fit");
   VITRAIL_ASSERT(x.extent(0) == y.extent(0), "linear: x and y need as many rows");
   if constexpr (std::same_as<T, float>) {
     if (weight.has_panels()) {
       NormArguments arguments{};
       if (norm != nullptr) arguments = norm_arguments(*norm);
-      packed_product(x, norm == nullptr ? nullptr : &arguments, product_of(weight, epilogue),
-                     nullptr, y, context);
+      packed_product({x, norm == nullptr ? nullptr : &arguments, nullptr},
+                     product_of(weight, epilogue, y.extent(1)), nullptr, y, context);
       return;
     }
   }
@@ -130,8 +131,8 @@ void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMa
 }  // namespace detail
 
 /// y (M, N) = residual + scale * activation(x (M, K) W (N, K)^T + bias). Rows of x and y may be
-/// strided; x and y do not overlap. The K products of an element are added in one order, whatever M
-/// and the number of threads.
+/// strided; x and y do not overlap. Where y is narrower the first outputs alone are computed. The K
+/// products of an element are added in one order, whatever M and the number of threads.
 template <Scalar T>
 void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
             MatrixView<T> y, const Context& context) {
@@ -143,6 +144,25 @@ template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>& norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {
   detail::linear<T>(x, &norm, weight, epilogue, y, context);
+}
+
+/// The same of rows (M, K) that `make` writes, from several threads at once, each row once.
+template <Scalar T>
+void linear_of_rows(RowSource<T> make, const PackedMatrix<T>& weight, const Epilogue<T>& epilogue,
+                    MatrixView<T> y, const Context& context) {
+  VITRAIL_ASSERT(y.extent(1) <= weight.outputs(), "linear_of_rows: widths do not fit");
+  if constexpr (std::same_as<T, float>) {
+    if (weight.has_panels()) {
+      detail::packed_product({{}, nullptr, &make},
+                             detail::product_of(weight, epilogue, y.extent(1)), nullptr, y,
+                             context);
+      return;
+    }
+  }
+  const Workspace::Scope scope(context.workspace);
+  const MatrixView<T> x = context.workspace.template matrix<T>(y.extent(0), weight.inputs());
+  context.executor.parallel_for(y.extent(0), [&](Index row) { make(row, row + 1, x[row].data()); });
+  detail::plain_linear(MatrixView<const T>(x), weight, epilogue, y, context);
 }
 
 /// y (M, N') = epilogue'(epilogue(norm(x (M, K)) W (N, K)^T) W' (N', N)^T), the MLP of a block;
@@ -159,9 +179,10 @@ void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
     if (detail::hands_over(weight, then_weight)) {
       detail::NormArguments arguments{};
       if (norm != nullptr) arguments = detail::norm_arguments(*norm);
-      const detail::Product then = detail::product_of(then_weight, then_epilogue);
-      detail::packed_product(x, norm == nullptr ? nullptr : &arguments,
-                             detail::product_of(weight, epilogue), &then, y, context);
+      const detail::Product then = detail::product_of(then_weight, then_epilogue, y.extent(1));
+      detail::packed_product({x, norm == nullptr ? nullptr : &arguments, nullptr},
+                             detail::product_of(weight, epilogue, weight.outputs()), &then, y,
+                             context);
       return;
     }
   }

@@ -9,8 +9,8 @@
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// Writes rows [begin, end) of a weight matrix, contiguous, to `out`: for weights that are stored
-/// in another type, or that should not stay in memory.
+/// Writes rows [begin, end) of a matrix, contiguous, to `out`: where it is stored in another type
+/// or order, or should not be in memory all at once.
 template <Scalar T>
 using RowSource = FunctionRef<void(Index begin, Index end, T* out)>;
 
@@ -85,6 +85,10 @@ class PackedMatrix {
   [[nodiscard]] bool has_panels() const { return has_panels_; }
   [[nodiscard]] const detail::Panels& panels() const { return panels_; }
   [[nodiscard]] MatrixView<const T> plain() const { return plain_.view(); }
+  /// Weight (n, k), as products see it. Slow: for whoever packs it anew.
+  [[nodiscard]] T value(Index n, Index k) const {
+    return has_panels_ ? static_cast<T>(panels_.value(n, k)) : plain_(n, k);
+  }
 
  private:
   /// Puts rows [begin, end), one panel of them, in their place.

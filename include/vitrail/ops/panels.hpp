@@ -59,6 +59,19 @@ class Panels {
   [[nodiscard]] const std::byte* panel(Index panel) const {
     return memory_.data + first_byte(panel);
   }
+  /// Weight (n, k), as products see it.
+  [[nodiscard]] float value(Index n, Index k) const {
+    const Index step = product().step;
+    const std::byte* const at = panel(n / width()) +
+                                k / step * vectors(n / width()) * vector_bytes() + n % width() * 4 +
+                                k % step * (4 / step);
+    switch (precision_) {
+      case Precision::f32: return *reinterpret_cast<const float*>(at);
+      case Precision::bf16: return static_cast<float>(*reinterpret_cast<const bf16*>(at));
+      case Precision::int8: break;
+    }
+    return static_cast<float>(std::to_integer<int>(*at) - 128) * column_values_(0, n);
+  }
   [[nodiscard]] const float* column_scale() const {
     return column_values_.empty() ? nullptr : column_values_.data();
   }

@@ -1,8 +1,8 @@
 // The driver of the packed product: cuts y (M, N) into units, spreads them over threads, and walks
 // each unit tile by tile.
 //
-//   1. every row of x is normalised if asked, converted and copied into tiles of 9 rows (6 on AVX2,
-//      32 on AMX)
+//   1. every row of x is made or normalised if asked, converted and copied into tiles of 9 rows (6
+//      on AVX2, 32 on AMX)
 //   2. a unit is one panel of weights against one group of tiles, all of them if M is small; where
 //      rows are read faster than the third cache gives them, a bunch of panels
 //   3. in a unit K is cut into pieces, so that a piece of the panel, a slab, stays in the second
@@ -22,13 +22,26 @@ VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// The rows of a product's left side.
+struct LeftRows {
+  MatrixView<const float> x;     // (M, K)
+  const NormArguments* norm;     // of x, or null
+  const RowSource<float>* make;  // or null; makes the rows, instead of x
+};
+
 /// Rows that are normalised at once, and stay in the first cache until they are converted.
 inline constexpr Index normalised_rows = 3;
 
-/// One tile of rows of x: normalised, converted, copied.
-inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<const float> x,
-                      const NormArguments* norm, Index tile, const LeftSide& left,
-                      float* normalised) {
+/// Rows that one worker keeps between two steps of packing.
+inline Index scratch_rows(const Panels& weight, const LeftRows& rows) {
+  return rows.make != nullptr   ? weight.product().tile_rows()
+         : rows.norm != nullptr ? normalised_rows
+                                : 0;
+}
+
+/// One tile of rows of x: made or normalised, converted, copied.
+inline void pack_tile(const Panels& weight, const ProductPlan& plan, const LeftRows& of, Index tile,
+                      const LeftSide& left, float* scratch) {
   const Kernels& kernels = weight.kernels();
   const LeftFormat format = weight.product().left;
   const Index K = weight.inputs();
@@ -41,22 +54,26 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, MatrixView<
   for (Index line = 0; rows < padded && line < plan.blocks * lines; ++line) {
     std::memset(out + (line * padded + rows) * 64, 0, static_cast<std::size_t>(padded - rows) * 64);
   }
-  const float* const first = x.data() + begin * x.stride(0);
-  if (norm != nullptr && format == LeftFormat::f32) {
-    kernels.normalize(first, x.stride(0), rows, K, *norm, reinterpret_cast<float*>(out), 16,
-                      padded * 16);
-    return;
-  }
   Quantised* const quantised = left.quantised + tile * weight.product().tile_rows();
   const auto pack = [&](const float* from, Index stride, Index begin_row, Index count) {
     kernels.pack_left(format, from, stride, count, K, out + begin_row * 64, padded * lines * 64,
                       quantised + begin_row);
   };
-  if (norm == nullptr) return pack(first, x.stride(0), 0, rows);
+  if (of.make != nullptr) {
+    (*of.make)(begin, begin + rows, scratch);
+    return pack(scratch, K, 0, rows);
+  }
+  const Index stride = of.x.stride(0);
+  const float* const first = of.x.data() + begin * stride;
+  if (of.norm == nullptr) return pack(first, stride, 0, rows);
+  if (format == LeftFormat::f32) {
+    return kernels.normalize(first, stride, rows, K, *of.norm, reinterpret_cast<float*>(out), 16,
+                             padded * 16);
+  }
   for (Index r = 0; r < rows; r += normalised_rows) {
     const Index count = std::min(normalised_rows, rows - r);
-    kernels.normalize(first + r * x.stride(0), x.stride(0), count, K, *norm, normalised, K, 16);
-    pack(normalised, K, r, count);
+    kernels.normalize(first + r * stride, stride, count, K, *of.norm, scratch, K, 16);
+    pack(scratch, K, r, count);
   }
 }
 
@@ -81,13 +98,12 @@ inline LeftSide take_left(const Panels& weight, const ProductPlan& plan, Workspa
   return left;
 }
 
-/// y = epilogue(norm(x) W^T), and with `then` epilogue'(epilogue(norm(x) W^T) W'^T); `norm` and
-/// `then` may be null. With `then` both are in one format, f32 or bf16, and the outputs of W fill
-/// whole blocks of it.
-inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
-                           const Product& first, const Product* then, MatrixView<float> y,
-                           const Context& context) {
-  const Index M = x.extent(0);
+/// y = epilogue(x W^T), and with `then` epilogue'(epilogue(x W^T) W'^T), as many of their outputs
+/// as y has columns; `then` may be null. With `then` both are in one format, f32 or bf16, and the
+/// outputs of W fill whole blocks of it.
+inline void packed_product(const LeftRows& x, const Product& first, const Product* then,
+                           MatrixView<float> y, const Context& context) {
+  const Index M = y.extent(0);
   if (M == 0 || y.extent(1) == 0) return;
   const Index threads =
       std::min<Index>(WorkRanges::most_workers, std::max(1, context.executor.concurrency()));
@@ -95,8 +111,9 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   const Panels& last_weight = then == nullptr ? weight : then->weight;
   weight.count_use();
   if (then != nullptr) last_weight.count_use();
-  const ProductPlan plan = plan_product(weight, M, threads);
-  const ProductPlan last_plan = plan_product(last_weight, M, threads, then != nullptr);
+  const ProductPlan plan = plan_product(weight, M, first.outputs, threads);
+  const ProductPlan last_plan =
+      then == nullptr ? plan : plan_product(last_weight, M, then->outputs, threads, true);
   const Index units = plan.units();
   const Index last_units = last_plan.units();
   const Index workers =
@@ -119,8 +136,8 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
   const Index slab_bytes =
       std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan));
   const auto prepared = context.workspace.per_worker<std::uint8_t>(workers, 2 * slab_bytes);
-  const MatrixView<float> normalised = context.workspace.per_worker<float>(
-      workers, norm == nullptr ? 0 : normalised_rows * x.extent(1));
+  const MatrixView<float> rows =
+      context.workspace.per_worker<float>(workers, scratch_rows(weight, x) * weight.inputs());
 
   WorkRanges packing(plan.tiles.count(), workers);
   WorkRanges multiplying(units, workers);
@@ -133,7 +150,7 @@ inline void packed_product(MatrixView<const float> x, const NormArguments* norm,
     const ProductScratch scratch{{own, own + sums_of_part(weight, plan)},
                                  {slabs, slabs + slab_bytes}};
     for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
-      pack_tile(weight, plan, x, norm, t, left, normalised[worker].data());
+      pack_tile(weight, plan, x, t, left, rows[worker].data());
       packing.mark_done();
     }
     packing.wait_for_all();

@@ -27,6 +27,7 @@ inline Index parts_of_inputs(const Panels& weight, Index pieces) {
 /// How M rows of K values are cut.
 struct ProductPlan {
   RowTiles tiles;
+  Index panels;      // of the weights: those of the outputs that are asked for
   Index groups;      // of tiles
   Index bunches;     // of panels
   Index row_bytes;   // of a packed row
@@ -38,21 +39,20 @@ struct ProductPlan {
 
   [[nodiscard]] Index units() const { return groups * bunches * (parts_apart ? parts : 1); }
   [[nodiscard]] Index first_block(Index piece) const { return piece * blocks / pieces; }
-  [[nodiscard]] Index first_panel(const Panels& weight, Index bunch) const {
-    return bunch * weight.count() / bunches;
-  }
+  [[nodiscard]] Index first_panel(Index bunch) const { return bunch * panels / bunches; }
   [[nodiscard]] Index part_of(Index piece) const { return piece * parts / pieces; }
   [[nodiscard]] bool begins_part(Index piece) const { return piece % (pieces / parts) == 0; }
 };
 
-/// How `workers` multiply M rows. `rows_at_home`: they wrote the rows themselves, each its part of
-/// K, and the rows are still in their caches.
-inline ProductPlan plan_product(const Panels& weight, Index M, Index workers,
+/// How `workers` multiply M rows for the first N outputs. `rows_at_home`: they wrote the rows
+/// themselves, each its part of K, and the rows are still in their caches.
+inline ProductPlan plan_product(const Panels& weight, Index M, Index N, Index workers,
                                 bool rows_at_home = false) {
   const ProductKernels& product = weight.product();
   const Index rows = product.tile_rows();
   ProductPlan plan{};
   plan.tiles = RowTiles(product, M);
+  plan.panels = (N + weight.width() - 1) / weight.width();
   const Index block = left_block(product.left);
   plan.blocks = (weight.inputs() + block - 1) / block;
   plan.row_bytes = plan.blocks * 64 * left_lines(product.left);
@@ -81,23 +81,15 @@ inline ProductPlan plan_product(const Panels& weight, Index M, Index workers,
   }
   // More groups, or smaller bunches, if that shares the units out evenly; not more of them, for the
   // rows pass by once for each.
-  const Index bunches = (weight.count() + product.bunch_panels - 1) / product.bunch_panels;
+  const Index bunches = (plan.panels + product.bunch_panels - 1) / product.bunch_panels;
   plan.parts_apart = rows_at_home && plan.parts > 1 && fewest == 1 && workers > 1 &&
-                     workers % plan.parts == 0 && weight.count() * plan.parts >= workers &&
+                     workers % plan.parts == 0 && plan.panels * plan.parts >= workers &&
                      bunches <= WorkRanges::most_workers / plan.parts;
   const Index sharing = plan.parts_apart ? workers / plan.parts : workers;  // one part's panels
-  plan.bunches = std::min(weight.count(), (bunches + sharing - 1) / sharing * sharing);
+  plan.bunches = std::min(plan.panels, (bunches + sharing - 1) / sharing * sharing);
   plan.groups = WorkRanges::groups_for(fewest, plan.tiles.count(), plan.bunches, sharing);
   return plan;
 }
-
-/// The first `columns` outputs are wanted of the first `rows` in every `period` rows alone; the
-/// other rows may then hold anything there.
-struct Wanted {
-  Index columns = 0;
-  Index rows = 0;
-  Index period = 1;
-};
 
 /// What a piece of K is of a panel.
 struct Slab {

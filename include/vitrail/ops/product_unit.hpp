@@ -27,7 +27,7 @@ struct Product {
   const Panels& weight;
   Finish finish;
   Activation activation;
-  Wanted wanted = {};
+  Index outputs;  // the first so many of the weight's are computed
 };
 
 /// How the tiles of one panel end: worked out once for all of them. From tile to tile only what
@@ -50,7 +50,7 @@ class PanelFinish {
     finish.column_sum = from_column(whole_.column_sum);
     end_.to = {y.data, y.tile_bytes == 0 ? y.row_bytes : 64, 64, column, y.format};
     panel_ = {of.activation, of.weight.vectors(panel) * of.weight.kernels().vector,
-              std::min(of.weight.width(), of.weight.outputs() - column)};
+              std::min(of.weight.width(), of.outputs - column)};
     in_registers_ = product_.finishes && of.activation == Activation::none &&
                     y.format == LeftFormat::f32 && panel_.columns == panel_.sums_stride;
   }
@@ -107,7 +107,7 @@ inline Index sums_of_panel(const Panels& weight, const ProductPlan& plan) {
 
 /// Floats of the unfinished tiles of a unit, for each part of K.
 inline Index sums_of_part(const Panels& weight, const ProductPlan& plan) {
-  const Index panels = plan.pieces > 1 ? (weight.count() + plan.bunches - 1) / plan.bunches : 1;
+  const Index panels = plan.pieces > 1 ? (plan.panels + plan.bunches - 1) / plan.bunches : 1;
   return panels * sums_of_panel(weight, plan);
 }
 
@@ -143,8 +143,8 @@ class Unit {
       : of_(of), plan_(plan), left_(left), y_(y), scratch_(scratch), meeting_(meeting) {
     const Index bunch = unit % plan.bunches;
     const Index group = unit / plan.bunches % plan.groups;
-    first_panel_ = plan.first_panel(of.weight, bunch);
-    last_panel_ = plan.first_panel(of.weight, bunch + 1);
+    first_panel_ = plan.first_panel(bunch);
+    last_panel_ = plan.first_panel(bunch + 1);
     first_tile_ = group * plan.tiles.count() / plan.groups;
     last_tile_ = (group + 1) * plan.tiles.count() / plan.groups;
     last_piece_ = plan.pieces;
@@ -221,7 +221,7 @@ class Unit {
     const Index next = t + (of_.weight.product().prepare == nullptr ? 1 : 2);
     const Turn turn =
         next < turns ? turn_at(next) : Turn{last_panel_ + next - turns, 0, 0};  // of the next bunch
-    if (turn.panel >= of_.weight.count() || (next >= turns && meeting_ != nullptr)) return {};
+    if (turn.panel >= plan_.panels || (next >= turns && meeting_ != nullptr)) return {};
     const Slab slab = slab_of(of_.weight, plan_, turn.panel, turn.piece);
     return {slab.begin, slab.rows * slab.row_bytes, (last_tile_ - first_tile_) * blocks};
   }
@@ -239,17 +239,6 @@ class Unit {
             blocks_of(turn.piece)};
   }
 
-  /// Whether what a panel gives is wanted of all rows.
-  [[nodiscard]] bool is_wanted(Index panel) const {
-    return (panel + 1) * of_.weight.width() > of_.wanted.columns;
-  }
-  /// Whether something of a tile is, if not.
-  [[nodiscard]] bool has_wanted_rows(Index tile) const {
-    const Wanted& wanted = of_.wanted;
-    const Index first = plan_.tiles.first_row(tile) % wanted.period;
-    return first < wanted.rows || first + plan_.tiles.rows(tile) > wanted.period;
-  }
-
   /// A panel's sums, of one part of K.
   [[nodiscard]] float* sums_of(Index part, Index panel) const {
     return scratch_.sums[static_cast<std::size_t>(part)] + (panel - first_panel_) * panel_sums_;
@@ -262,7 +251,6 @@ class Unit {
     for (Index panel = begin; panel < end; ++panel) {
       PanelFinish finish(of_, left_, y_, panel);
       for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-        if (!is_wanted(panel) && !has_wanted_rows(tile)) continue;
         const Index at = (tile - first_tile_) * tile_sums_;
         meanwhile.finish_later(
             finish.of(plan_.tiles, tile, sums_of(0, panel) + at, sums_of(1, panel) + at),
@@ -299,7 +287,6 @@ class Unit {
     const float* const other =
         finishes && plan_.parts > 1 ? sums_of(1 - part, turn.panel) : nullptr;
     const RowTiles tiles = plan_.tiles;
-    const bool wanted = is_wanted(turn.panel);
     const bool has_meanwhile = product.has_meanwhile;
     PanelFinish finish(of_, left_, y_, turn.panel);
     TileArguments arguments{};
@@ -313,7 +300,6 @@ class Unit {
     arguments.meanwhile = Meanwhile::step;
     arguments.work = &meanwhile;
     for (Index tile = first_tile_; tile < last_tile_; ++tile) {
-      if (!wanted && !has_wanted_rows(tile)) continue;
       const Index rows = tiles.rows(tile);
       const Index padded = product.padded_rows(rows);
       const Index block_bytes = padded * left_lines(product.left) * 64;

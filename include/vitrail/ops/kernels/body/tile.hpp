@@ -48,9 +48,10 @@ VITRAIL_KERNEL_INLINE void finish_sums(Floats (&sums)[Rows][Vectors], const Tile
       VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r) sums[r][v] = multiply(sums[r][v], scale);
     }
   }
+  const Target to = *t.to;  // a copy: no store can change it
   VITRAIL_UNROLL for (Index v = 0; v < vector_count; ++v) {
-    std::byte* at = t.to->data + in_target(*t.to, v * width);
-    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, at += t.to->row_bytes) {
+    std::byte* at = to.data + in_target(to, v * width);
+    VITRAIL_UNROLL for (Index r = 0; r < row_count; ++r, at += to.row_bytes) {
       store(reinterpret_cast<float*>(at), sums[r][v]);
     }
   }
@@ -116,9 +117,12 @@ VITRAIL_KERNEL static void tile(const TileArguments& t) {
   if constexpr (!Op::integers) {
     if (t.finish != nullptr) return finish_sums(sums, t);
   }
-  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r) {
+  std::byte* row = t.sums;
+  const Index row_bytes = t.row_bytes;
+  const Index to_next = t.vector_bytes;
+  VITRAIL_UNROLL for (Index r = 0; r < Rows; ++r, row += row_bytes) {
     VITRAIL_UNROLL for (Index v = 0; v < Vectors; ++v) {
-      Op::store_sum(t.sums + r * t.row_bytes + v * t.vector_bytes, sums[r][v]);
+      Op::store_sum(row + v * to_next, sums[r][v]);
     }
   }
 }
