@@ -113,7 +113,7 @@ TEST(Product, InHalvesPiecesAndBunchesIsRightAndTheSameForAnyThreads) {
         ThreadPool pool(threads);
         Workspace workspace;
         Tensor<float, 2> y({M, D});
-        detail::packed_product({x.view(), nullptr, nullptr}, first, &then, y.view(),
+        detail::packed_product({{x.view(), nullptr, nullptr}, first, then, y.view()},
                                {pool, workspace});
         if (threads == 1)
           expected = std::move(y);
@@ -164,6 +164,52 @@ TEST(Product, ComputesTheFirstOutputsAloneWhereNoMoreAreAskedFor) {
       }
     }
   }
+}
+
+/// Enough rows are shared out in groups, each through all panels and both products.
+TEST(Product, GivesTheSameBitsInGroupsOfRows) {
+  constexpr Index K = 70;
+  for (const CpuLevel level : levels()) {
+    if (level == CpuLevel::generic) continue;
+    const ScopedCpuLevel scope(level);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      RandomMatrix<> x(500, K, 1);
+      RandomMatrix<> w(96, K, 2);
+      RandomMatrix<> then_w(K, 96, 3);
+      Serial serial;
+      const auto first = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
+      const auto then = PackedMatrix<float>::pack(then_w.view(), precision, serial.executor);
+      const auto mlp = [&](Index begin, Index end, const Context& context) {
+        const auto rows = MatrixView<const float>(x.view()).slice(begin, end);
+        Tensor<float, 2> y({end - begin, K});
+        feed_forward<float>(rows, nullptr, first, {.activation = Activation::gelu_erf}, then,
+                            {.residual = rows}, y.view(), context);
+        return y;
+      };
+      for (const int threads : {1, 2, 7}) {
+        ThreadPool pool(threads);
+        Workspace workspace;
+        const Tensor<float, 2> whole = mlp(0, 500, {pool, workspace});
+        for (const Index begin : {0, 130, 260, 450}) {
+          const Tensor<float, 2> part = mlp(begin, begin + 50, serial.context);
+          EXPECT_EQ(std::memcmp(part.data(), whole.view()[begin].data(), sizeof(float) * 50 * K), 0)
+              << name_of(level) << " " << name_of(precision) << " " << threads << " " << begin;
+        }
+      }
+    }
+  }
+}
+
+TEST(ProductPlan, CutsRowsIntoGroupsOfEnoughForEveryWorker) {
+  const Kernels* const kernels = detail::kernels_for(CpuLevel::avx2);
+  if (kernels == nullptr || !VITRAIL_X86) GTEST_SKIP() << "no such kernels";
+  const Panels weight(*kernels, Precision::f32, 96, 96);
+  EXPECT_EQ(detail::row_groups(weight, 197, 1), 0);  // as good as shared panels
+  EXPECT_EQ(detail::row_groups(weight, 1576, 1), 8);
+  EXPECT_EQ(detail::row_groups(weight, 197, 2), 2);
+  EXPECT_EQ(detail::row_groups(weight, 1576, 3), 9);
+  EXPECT_EQ(detail::row_groups(weight, 50, 2), 0);  // too few rows
+  EXPECT_EQ(detail::row_groups(weight, 197, 4), 0);
 }
 
 TEST(Product, TakesRowsThatAreMadeOnTheWay) {

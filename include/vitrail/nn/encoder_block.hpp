@@ -42,8 +42,9 @@ struct EncoderBlock {
   }
 
   /// The same for whom the first Q tokens of each picture are enough: they are written to `first`
-  /// (B * Q, D), and x is lost. A sequential block then computes them alone, but for keys and values
-  /// where it has no FewQueries, with the same bits; the other kinds compute all of it.
+  /// (B * Q, D), and x is lost. A sequential block computes no other tokens' answers then: with the
+  /// same bits, or, where it has FewQueries, up to rounding and without keys and values of all. The
+  /// other kinds compute all of it.
   void operator()(MatrixView<T> x, Index batch, MatrixView<T> first, const Context& context,
                   const TokenPositions<T>& positions = {}) const {
     if (kind == BlockKind::sequential) {

@@ -116,8 +116,11 @@ void linear(MatrixView<const T> x, const NormParameters<T>* norm, const PackedMa
     if (weight.has_panels()) {
       NormArguments arguments{};
       if (norm != nullptr) arguments = norm_arguments(*norm);
-      packed_product({x, norm == nullptr ? nullptr : &arguments, nullptr},
-                     product_of(weight, epilogue, y.extent(1)), nullptr, y, context);
+      packed_product({{x, norm == nullptr ? nullptr : &arguments, nullptr},
+                      product_of(weight, epilogue, y.extent(1)),
+                      std::nullopt,
+                      y},
+                     context);
       return;
     }
   }
@@ -153,8 +156,10 @@ void linear_of_rows(RowSource<T> make, const PackedMatrix<T>& weight, const Epil
   VITRAIL_ASSERT(y.extent(1) <= weight.outputs(), "linear_of_rows: widths do not fit");
   if constexpr (std::same_as<T, float>) {
     if (weight.has_panels()) {
-      detail::packed_product({{}, nullptr, &make},
-                             detail::product_of(weight, epilogue, y.extent(1)), nullptr, y,
+      detail::packed_product({{{}, nullptr, &make},
+                              detail::product_of(weight, epilogue, y.extent(1)),
+                              std::nullopt,
+                              y},
                              context);
       return;
     }
@@ -179,9 +184,10 @@ void feed_forward(MatrixView<const T> x, const NormParameters<T>* norm,
     if (detail::hands_over(weight, then_weight)) {
       detail::NormArguments arguments{};
       if (norm != nullptr) arguments = detail::norm_arguments(*norm);
-      const detail::Product then = detail::product_of(then_weight, then_epilogue, y.extent(1));
-      detail::packed_product({x, norm == nullptr ? nullptr : &arguments, nullptr},
-                             detail::product_of(weight, epilogue, weight.outputs()), &then, y,
+      detail::packed_product({{x, norm == nullptr ? nullptr : &arguments, nullptr},
+                              detail::product_of(weight, epilogue, weight.outputs()),
+                              detail::product_of(then_weight, then_epilogue, y.extent(1)),
+                              y},
                              context);
       return;
     }

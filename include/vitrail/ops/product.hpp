@@ -1,13 +1,10 @@
-// The driver of the packed product: cuts y (M, N) into units, spreads them over threads, and walks
-// each unit tile by tile.
+// The driver of the packed product, or of the two of an MLP: shares y (M, N) out among workers.
 //
-//   1. every row of x is made or normalised if asked, converted and copied into tiles of 9 rows (6
-//      on AVX2, 32 on AMX)
-//   2. a unit is one panel of weights against one group of tiles, all of them if M is small; where
-//      rows are read faster than the third cache gives them, a bunch of panels
-//   3. in a unit K is cut into pieces, so that a piece of the panel, a slab, stays in the second
-//      cache while all tiles of the group use it and the next slab is fetched; the epilogue runs on
-//      each tile that has seen all of K
+//   many rows   groups of rows, each through all panels, and through both products, on one worker
+//   few rows    1. tiles of rows are packed; when all are
+//               2. units are multiplied: panels of weights against one group of tiles, all of them
+//                  as a rule; when all are
+//               3. those of the second product
 //
 // Each element adds its products in order, or those of the two halves of a long K and then the two
 // sums, on one thread as on many: the result depends on neither M nor threads nor cache sizes. Only
@@ -15,67 +12,13 @@
 #ifndef VITRAIL_OPS_PRODUCT_HPP
 #define VITRAIL_OPS_PRODUCT_HPP
 
-#include <vitrail/ops/product_unit.hpp>
+#include <optional>
+#include <vitrail/ops/product_rows.hpp>
 #include <vitrail/runtime/context.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
-
-/// The rows of a product's left side.
-struct LeftRows {
-  MatrixView<const float> x;     // (M, K)
-  const NormArguments* norm;     // of x, or null
-  const RowSource<float>* make;  // or null; makes the rows, instead of x
-};
-
-/// Rows that are normalised at once, and stay in the first cache until they are converted.
-inline constexpr Index normalised_rows = 3;
-
-/// Rows that one worker keeps between two steps of packing.
-inline Index scratch_rows(const Panels& weight, const LeftRows& rows) {
-  return rows.make != nullptr   ? weight.product().tile_rows()
-         : rows.norm != nullptr ? normalised_rows
-                                : 0;
-}
-
-/// One tile of rows of x: made or normalised, converted, copied.
-inline void pack_tile(const Panels& weight, const ProductPlan& plan, const LeftRows& of, Index tile,
-                      const LeftSide& left, float* scratch) {
-  const Kernels& kernels = weight.kernels();
-  const LeftFormat format = weight.product().left;
-  const Index K = weight.inputs();
-  const Index begin = plan.tiles.first_row(tile);
-  const Index rows = plan.tiles.rows(tile);
-  const Index padded = weight.product().padded_rows(rows);
-  const Index lines = left_lines(format);
-  std::byte* const out = left.tiles + tile * plan.tile_bytes;
-  // Rows that the tile computes and nobody reads.
-  for (Index line = 0; rows < padded && line < plan.blocks * lines; ++line) {
-    std::memset(out + (line * padded + rows) * 64, 0, static_cast<std::size_t>(padded - rows) * 64);
-  }
-  Quantised* const quantised = left.quantised + tile * weight.product().tile_rows();
-  const auto pack = [&](const float* from, Index stride, Index begin_row, Index count) {
-    kernels.pack_left(format, from, stride, count, K, out + begin_row * 64, padded * lines * 64,
-                      quantised + begin_row);
-  };
-  if (of.make != nullptr) {
-    (*of.make)(begin, begin + rows, scratch);
-    return pack(scratch, K, 0, rows);
-  }
-  const Index stride = of.x.stride(0);
-  const float* const first = of.x.data() + begin * stride;
-  if (of.norm == nullptr) return pack(first, stride, 0, rows);
-  if (format == LeftFormat::f32) {
-    return kernels.normalize(first, stride, rows, K, *of.norm, reinterpret_cast<float*>(out), 16,
-                             padded * 16);
-  }
-  for (Index r = 0; r < rows; r += normalised_rows) {
-    const Index count = std::min(normalised_rows, rows - r);
-    kernels.normalize(first + r * stride, stride, count, K, *of.norm, scratch, K, 16);
-    pack(scratch, K, r, count);
-  }
-}
 
 /// Floats that one worker keeps of unfinished tiles.
 inline Index sums_count(const Panels& weight, const ProductPlan& plan) {
@@ -88,90 +31,218 @@ inline Index prepared_count(const Panels& weight, const ProductPlan& plan) {
          ((plan.blocks + plan.pieces - 1) / plan.pieces);
 }
 
-/// The workspace's memory for the left side of a product.
-inline LeftSide take_left(const Panels& weight, const ProductPlan& plan, Workspace& workspace) {
-  LeftSide left{};
-  left.tiles = reinterpret_cast<std::byte*>(
-      workspace.take<std::uint8_t>(plan.tiles.count() * plan.tile_bytes));
-  left.quantised = reinterpret_cast<Quantised*>(workspace.take<std::int32_t>(
-      plan.tiles.count() * weight.product().tile_rows() * Index{sizeof(Quantised) / 4}));
-  return left;
+/// y = epilogue(x W^T), and with `then` epilogue'(epilogue(x W^T) W'^T), as many of their outputs
+/// as y has columns. With `then` both are in one format, f32 or bf16, and the outputs of W fill
+/// whole blocks of it.
+struct ProductOfRows {
+  LeftRows x;
+  Product first;
+  std::optional<Product> then;
+  MatrixView<float> y;
+
+  [[nodiscard]] const Product& last() const { return then ? *then : first; }
+  [[nodiscard]] Destination destination() const {
+    return {reinterpret_cast<std::byte*>(y.data()), y.stride(0) * Index{sizeof(float)}, 0,
+            LeftFormat::f32};
+  }
+  /// The same of rows [begin, end) alone.
+  [[nodiscard]] ProductOfRows slice(Index begin, Index end) const {
+    ProductOfRows part = *this;
+    part.x.first += begin;
+    part.y = y.slice(begin, end);
+    Finish& finish = part.then ? part.then->finish : part.first.finish;
+    if (finish.residual != nullptr) finish.residual += begin * finish.residual_stride;
+    return part;
+  }
+};
+
+/// How both products are cut for `workers`.
+struct ProductPlans {
+  ProductPlan first;
+  ProductPlan last;
+
+  ProductPlans(const ProductOfRows& of, Index rows, Index workers)
+      : first(plan_product(of.first.weight, rows, of.first.outputs, workers)),
+        last(of.then ? plan_product(of.then->weight, rows, of.then->outputs, workers, true)
+                     : first) {}
+};
+
+/// What one worker writes to.
+struct WorkerMemory {
+  LeftSide left;
+  LeftSide between;  // the left side of the second product
+  ProductScratch scratch;
+  ProductScratch last_scratch;
+  float* rows;              // between two steps of packing
+  MatrixView<float> units;  // sums of all units of the second product, where parts of K are apart
+};
+
+/// The memory of all workers, who share `lefts` left sides: one, or each has its own.
+class ProductMemory {
+ public:
+  ProductMemory(const ProductOfRows& of, const ProductPlans& plans, Index workers, Index lefts,
+                Workspace& workspace)
+      : left_(of.first.weight, plans.first, lefts, workspace),
+        between_(of.last().weight, plans.last, of.then ? lefts : 0, workspace),
+        first_part_(sums_of_part(of.first.weight, plans.first)),
+        last_part_(sums_of_part(of.last().weight, plans.last)),
+        sums_(workspace.per_worker<float>(
+            std::max(workers, plans.last.parts_apart ? plans.last.units() : 0),
+            std::max(sums_count(of.first.weight, plans.first),
+                     sums_count(of.last().weight, plans.last)))),
+        slabs_(workspace.per_worker<std::uint8_t>(
+            workers, 2 * std::max(prepared_count(of.first.weight, plans.first),
+                                  prepared_count(of.last().weight, plans.last)))),
+        rows_(workspace.per_worker<float>(
+            workers, scratch_rows(of.first.weight, of.x) * of.first.weight.inputs())) {}
+
+  [[nodiscard]] WorkerMemory of(Index worker) const {
+    return {left_.of(worker),
+            between_.of(worker),
+            scratch(worker, first_part_),
+            scratch(worker, last_part_),
+            rows_[worker].data(),
+            sums_};
+  }
+
+ private:
+  class Lefts {
+   public:
+    Lefts(const Panels& weight, const ProductPlan& plan, Index count, Workspace& workspace)
+        : tiles_(workspace.per_worker<std::uint8_t>(count, plan.tiles.count() * plan.tile_bytes)),
+          quantised_(workspace.per_worker<std::int32_t>(
+              count, plan.tiles.count() * weight.product().tile_rows() *
+                         Index{sizeof(Quantised) / sizeof(std::int32_t)})) {}
+    [[nodiscard]] LeftSide of(Index worker) const {
+      if (tiles_.extent(0) == 0) return {};
+      const Index own = std::min(worker, tiles_.extent(0) - 1);
+      return {reinterpret_cast<std::byte*>(tiles_[own].data()),
+              reinterpret_cast<Quantised*>(quantised_[own].data())};
+    }
+
+   private:
+    MatrixView<std::uint8_t> tiles_;
+    MatrixView<std::int32_t> quantised_;
+  };
+
+  [[nodiscard]] ProductScratch scratch(Index worker, Index part) const {
+    float* const own = sums_[worker].data();
+    auto* const slab = reinterpret_cast<std::byte*>(slabs_[worker].data());
+    return {{own, own + part}, {slab, slab + slabs_.extent(1) / 2}};
+  }
+
+  Lefts left_;
+  Lefts between_;
+  Index first_part_;  // floats of a part's sums, for the first product
+  Index last_part_;   // ... for the second
+  MatrixView<float> sums_;
+  MatrixView<std::uint8_t> slabs_;  // prepared, two of each worker
+  MatrixView<float> rows_;
+};
+
+/// Who packs which tile of rows and multiplies which unit.
+struct ProductTurns {
+  WorkRanges packing;
+  WorkRanges multiplying;
+  WorkRanges again;  // the second product
+  std::array<Meeting, WorkRanges::most_workers> meetings;
+
+  ProductTurns(const ProductPlans& plans, Index workers)
+      : packing(plans.first.tiles.count(), workers),
+        multiplying(plans.first.units(), workers),
+        again(plans.last.units(), workers) {}
+};
+
+/// What one of the workers does.
+inline void multiply_rows(const ProductOfRows& of, const ProductPlans& plans,
+                          const WorkerMemory& memory, ProductTurns& turns, Index worker) {
+  const Panels& weight = of.first.weight;
+  for (Index t = turns.packing.next(worker); t >= 0; t = turns.packing.next(worker)) {
+    pack_tile(weight, plans.first, of.x, t, memory.left, memory.rows);
+    turns.packing.mark_done();
+  }
+  turns.packing.wait_for_all();
+  Destination to = of.destination();
+  if (of.then)
+    to = {memory.between.tiles, 0, plans.last.tile_bytes, of.then->weight.product().left};
+  for (Index u = turns.multiplying.next(worker); u >= 0; u = turns.multiplying.next(worker)) {
+    Unit(of.first, plans.first, u, memory.left, to, memory.scratch).run();
+    turns.multiplying.mark_done();
+  }
+  if (!of.then) return;
+  turns.multiplying.wait_for_all();
+  ProductScratch scratch = memory.last_scratch;
+  for (Index u = turns.again.next(worker); u >= 0; u = turns.again.next(worker)) {
+    Meeting* meeting = nullptr;
+    if (plans.last.parts_apart) {
+      const Index bunch = u % plans.last.bunches;
+      meeting = &turns.meetings[static_cast<std::size_t>(bunch)];
+      scratch.sums = {memory.units[bunch].data(), memory.units[bunch + plans.last.bunches].data()};
+    }
+    Unit(*of.then, plans.last, u, memory.between, of.destination(), scratch, meeting).run();
+  }
 }
 
-/// y = epilogue(x W^T), and with `then` epilogue'(epilogue(x W^T) W'^T), as many of their outputs
-/// as y has columns; `then` may be null. With `then` both are in one format, f32 or bf16, and the
-/// outputs of W fill whole blocks of it.
-inline void packed_product(const LeftRows& x, const Product& first, const Product* then,
-                           MatrixView<float> y, const Context& context) {
-  const Index M = y.extent(0);
-  if (M == 0 || y.extent(1) == 0) return;
-  const Index threads =
-      std::min<Index>(WorkRanges::most_workers, std::max(1, context.executor.concurrency()));
-  const Panels& weight = first.weight;
-  const Panels& last_weight = then == nullptr ? weight : then->weight;
-  weight.count_use();
-  if (then != nullptr) last_weight.count_use();
-  const ProductPlan plan = plan_product(weight, M, first.outputs, threads);
-  const ProductPlan last_plan =
-      then == nullptr ? plan : plan_product(last_weight, M, then->outputs, threads, true);
-  const Index units = plan.units();
-  const Index last_units = last_plan.units();
-  const Index workers =
-      WorkRanges::workers_for(context.executor, std::max({units, last_units, plan.tiles.count()}));
+/// Into how many groups M rows are cut of which each goes through all panels, and both products, on
+/// one worker: it then waits for nobody, and what is between the products stays in its second
+/// cache. 0: all workers share the panels, where there are too few rows for reading weights that
+/// often, or rows are used up faster than that.
+inline Index row_groups(const Panels& weight, Index M, Index workers) {
+  constexpr Index most_rows = 216;
+  constexpr Index fewest_rows = 60;
+  if (weight.product().rows_in_cache) return 0;
+  const Index groups = ((M + most_rows - 1) / most_rows + workers - 1) / workers * workers;
+  return groups > 1 && M >= groups * fewest_rows ? groups : 0;
+}
 
+/// Packing, the first product and the second, each shared out among `most_workers`.
+inline void share_panels(const ProductOfRows& of, Index most_workers, const Context& context) {
+  const ProductPlans plans(of, of.y.extent(0), most_workers);
+  const Index workers = std::min(
+      most_workers, std::max({plans.first.units(), plans.last.units(), plans.first.tiles.count()}));
   const Workspace::Scope scope(context.workspace);
-  const LeftSide left = take_left(weight, plan, context.workspace);
-  const Destination matrix{reinterpret_cast<std::byte*>(y.data()),
-                           y.stride(0) * Index{sizeof(float)}, 0, LeftFormat::f32};
-  LeftSide between{};
-  Destination to = matrix;
-  if (then != nullptr) {
-    between = take_left(last_weight, last_plan, context.workspace);
-    to = {between.tiles, 0, last_plan.tile_bytes, last_weight.product().left};
-  }
-  // Of each worker, or, where parts of K are units of their own, of each unit.
-  const MatrixView<float> sums = context.workspace.per_worker<float>(
-      std::max(workers, last_plan.parts_apart ? last_units : 0),
-      std::max(sums_count(weight, plan), sums_count(last_weight, last_plan)));
-  const Index slab_bytes =
-      std::max(prepared_count(weight, plan), prepared_count(last_weight, last_plan));
-  const auto prepared = context.workspace.per_worker<std::uint8_t>(workers, 2 * slab_bytes);
-  const MatrixView<float> rows =
-      context.workspace.per_worker<float>(workers, scratch_rows(weight, x) * weight.inputs());
-
-  WorkRanges packing(plan.tiles.count(), workers);
-  WorkRanges multiplying(units, workers);
-  WorkRanges again(last_units, workers);
-  std::array<Meeting, WorkRanges::most_workers> meetings;
+  const ProductMemory memory(of, plans, workers, 1, context.workspace);
+  ProductTurns turns(plans, workers);
   context.executor.parallel_for(workers, [&](Index worker) {
-    const TileScope tiles(weight.product());
-    auto* const slabs = reinterpret_cast<std::byte*>(prepared[worker].data());
-    float* const own = sums[worker].data();
-    const ProductScratch scratch{{own, own + sums_of_part(weight, plan)},
-                                 {slabs, slabs + slab_bytes}};
-    for (Index t = packing.next(worker); t >= 0; t = packing.next(worker)) {
-      pack_tile(weight, plan, x, t, left, rows[worker].data());
-      packing.mark_done();
-    }
-    packing.wait_for_all();
-    for (Index u = multiplying.next(worker); u >= 0; u = multiplying.next(worker)) {
-      Unit(first, plan, u, left, to, scratch).run();
-      multiplying.mark_done();
-    }
-    if (then == nullptr) return;
-    multiplying.wait_for_all();
-    ProductScratch last_scratch = scratch;
-    last_scratch.sums[1] = own + sums_of_part(last_weight, last_plan);
-    for (Index u = again.next(worker); u >= 0; u = again.next(worker)) {
-      Meeting* meeting = nullptr;
-      if (last_plan.parts_apart) {
-        const Index bunch = u % last_plan.bunches;
-        meeting = &meetings[static_cast<std::size_t>(bunch)];
-        last_scratch.sums = {sums[bunch].data(), sums[bunch + last_plan.bunches].data()};
-      }
-      Unit(*then, last_plan, u, between, matrix, last_scratch, meeting).run();
+    const TileScope tiles(of.first.weight.product());
+    multiply_rows(of, plans, memory.of(worker), turns, worker);
+  });
+}
+
+/// `groups` of rows shared out among `workers`.
+inline void share_rows(const ProductOfRows& of, Index groups, Index workers,
+                       const Context& context) {
+  const ProductKernels& product = of.first.weight.product();
+  const RowTiles tiles(product, of.y.extent(0));
+  const Index most_rows = (tiles.count() + groups - 1) / groups * product.tile_rows();
+  const ProductPlans largest(of, most_rows, 1);
+  VITRAIL_ASSERT(largest.first.groups == 1 && largest.last.groups == 1,
+                 "share_rows: fewer rows may need more sums");
+  const Workspace::Scope scope(context.workspace);
+  const ProductMemory memory(of, largest, workers, workers, context.workspace);
+  WorkRanges ranges(groups, workers);
+  context.executor.parallel_for(workers, [&](Index worker) {
+    const TileScope tile_scope(product);
+    const WorkerMemory own = memory.of(worker);
+    for (Index g = ranges.next(worker); g >= 0; g = ranges.next(worker)) {
+      const ProductOfRows part = of.slice(tiles.first_row(g * tiles.count() / groups),
+                                          tiles.first_row((g + 1) * tiles.count() / groups));
+      const ProductPlans plans(part, part.y.extent(0), 1);
+      ProductTurns turns(plans, 1);
+      multiply_rows(part, plans, own, turns, 0);
     }
   });
+}
+
+inline void packed_product(const ProductOfRows& of, const Context& context) {
+  const Index M = of.y.extent(0);
+  if (M == 0 || of.y.extent(1) == 0) return;
+  of.first.weight.count_use();
+  if (of.then) of.then->weight.count_use();
+  const Index workers = WorkRanges::workers_for(context.executor, WorkRanges::most_workers);
+  const Index groups = row_groups(of.first.weight, M, workers);
+  if (groups > 0) return share_rows(of, groups, std::min(workers, groups), context);
+  share_panels(of, workers, context);
 }
 
 }  // namespace detail

@@ -1,4 +1,7 @@
-// One unit of a packed product: a bunch of panels against a group of tiles, piece by piece of K.
+// One unit of a packed product: a panel of weights against a group of tiles, or, where rows are
+// read faster than the third cache gives them, a bunch of panels. K is cut into pieces, so that a
+// piece of the panel, a slab, stays in the second cache while all tiles of the group use it and the
+// next slab is fetched; the epilogue runs on each tile that has seen all of K.
 #ifndef VITRAIL_OPS_PRODUCT_UNIT_HPP
 #define VITRAIL_OPS_PRODUCT_UNIT_HPP
 
