@@ -39,7 +39,9 @@ class Trace {
   /// Puts `tensor` in the place of the stage of that name, if there is one.
   VITRAIL_NOINLINE void replace(std::string_view name, AnyTensor tensor) {
     for (auto& [stage, old] : stages_) {
-      if (stage == name) old = std::move(tensor);
+      if (stage != name) continue;
+      old = std::move(tensor);
+      return;
     }
   }
 
