@@ -69,7 +69,9 @@ struct MultiHeadAttention {
   T scale = 0;          // of q k^T; 0: 1 / sqrt(hd)
   RelativePositionBias<T> relative = {};  // of this block, or empty
   DifferentialAttention<T> differential = {};
-  FewQueries<T> few = {};  // the short way to the answers of few tokens, or empty
+  // The short way to the answers of few tokens, where nothing happens to k between its product and
+  // attention, and no bias is added; or empty.
+  FewQueries<T> few = {};
 
   /// y (B * Q, D) = residual + scale * attention(before(x (B * T, D))), B pictures of T tokens;
   /// `before` may be empty. Q is T, or the answers are those of the first Q tokens alone. When
