@@ -36,10 +36,16 @@ struct Data {
   Tensor<float, 2> x, weight, bias, y;
 };
 
+/// `normed`: rows are normalised on the way, as those of qkv and fc1 are.
 void linear_bench(benchmark::State& state, Index M, Index N, Index K, Precision precision,
-                  int threads) {
+                  int threads, bool normed) {
   Data data(M, N, K);
   Threads with(threads);
+  Tensor<float, 1> ones({K});
+  std::fill_n(ones.data(), K, 1.0F);
+  const NormParameters<float> norm{ones.data(), nullptr, 1e-6, NormKind::rms_norm};
+  // What is normalised already stays as it is.
+  if (normed) normalize_rows<float>(data.x.view(), norm, data.x.view(), with.context);
   // As many copies as exceed the caches: a model's weights come from memory, too.
   const Index bytes = N * K * 4;
   std::vector<PackedMatrix<float>> weights;
@@ -47,16 +53,19 @@ void linear_bench(benchmark::State& state, Index M, Index N, Index K, Precision 
     weights.push_back(PackedMatrix<float>::pack(data.weight.view(), precision, with.pool));
   }
   const Epilogue<float> epilogue{.bias = data.bias.data()};
-  linear<float>(data.x, weights[0], epilogue, data.y.view(), with.context);
+  std::size_t next = 0;
+  const auto run = [&] {
+    const PackedMatrix<float>& weight = weights[next++ % weights.size()];
+    if (normed) return linear<float>(data.x, norm, weight, epilogue, data.y.view(), with.context);
+    linear<float>(data.x, weight, epilogue, data.y.view(), with.context);
+  };
+  run();
   const double tolerance = precision == Precision::f32    ? 2e-5
                            : precision == Precision::bf16 ? 0.05
                                                           : 0.2;
   if (!agree(state, data.difference(), tolerance)) return;
   Rate rate(precision);
-  std::size_t next = 0;
-  for ([[maybe_unused]] auto _ : state) {
-    linear<float>(data.x, weights[next++ % weights.size()], epilogue, data.y.view(), with.context);
-  }
+  for ([[maybe_unused]] auto _ : state) run();
   rate.report(state, 2.0 * static_cast<double>(M * N * K), threads);
 }
 
@@ -86,10 +95,13 @@ void add(const std::string& name, Index M, Index N, Index K) {
     for (const int threads : {1, 2}) {
       const std::string full =
           name + "/" + std::string(name_of(precision)) + "/threads:" + std::to_string(threads);
-      benchmark::RegisterBenchmark(full.c_str(), linear_bench, M, N, K, precision, threads)
+      benchmark::RegisterBenchmark(full.c_str(), linear_bench, M, N, K, precision, threads, false)
           ->UseRealTime();
     }
   }
+  benchmark::RegisterBenchmark((name + "/f32/normed").c_str(), linear_bench, M, N, K,
+                               Precision::f32, 1, true)
+      ->UseRealTime();
   benchmark::RegisterBenchmark((name + "/eigen").c_str(), eigen_bench, M, N, K)->UseRealTime();
 }
 

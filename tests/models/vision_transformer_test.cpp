@@ -260,4 +260,29 @@ TEST(ViT, ResizedOnceEqualsResampledInEveryPass) {
                    logits_of(dynamic, pixels, serial).flat());
 }
 
+// At the width, depth and tokens of a ViT-Ti; rounding may take five digits of a float's seven.
+TEST(ViT, IsCloseToDoublesAtARealSize) {
+  ViTConfig config;
+  config.architecture = "tiny";
+  config.image_height = config.image_width = 224;
+  config.embed_dim = 192;
+  config.depth = 12;
+  config.heads = 3;
+  config.head_dim = 64;
+  config.mlp_hidden = 768;
+  config.classes = 1000;
+  const Tensor<float, 4> pixels = random_pixels(1, 224, 224);
+  Tensor<double, 4> double_pixels({1, 3, 224, 224});
+  std::copy_n(pixels.data(), pixels.count(), double_pixels.data());
+  ThreadPool pool(2);
+  Workspace workspace;
+  const Context context{pool, workspace};
+  Tensor<float, 2> logits({1, 1000});
+  Tensor<double, 2> exact({1, 1000});
+  random_vit<float>(config).forward(pixels.view(), {.logits = logits.view()}, context);
+  random_vit<double>(config).forward(double_pixels.view(), {.logits = exact.view()}, context);
+  for (Index i = 0; i < 1000; ++i)
+    ASSERT_NEAR(static_cast<double>(logits(0, i)), exact(0, i), 2e-5) << i;
+}
+
 }  // namespace

@@ -245,6 +245,7 @@ TEST(FeedForward, IsBitEqualToItsTwoProducts) {
       for (const int threads : {1, 2, 3}) {
         for (const Index M : {1, 5, 9, 13, 50, 197}) {
           expect_two_products(M, 24, 96, precision, threads);
+          expect_two_products(M, 192, 96, precision, threads);  // in pairs, where that is faster
         }
         expect_two_products(7, 33, 70, precision, threads);     // outputs that are no whole blocks
         expect_two_products(20, 49, 1552, precision, threads);  // more than one piece of K

@@ -8,7 +8,8 @@
 VITRAIL_BEGIN_COLD_NAMESPACE
 
 /// Weights uniform with variance 1 / K, so that activations keep their scale through any depth;
-/// vectors near 1 where they scale and near 0 where they shift. The same seed gives the same model.
+/// vectors near 1 where they scale and near 0 where they shift. The same seed gives the same model,
+/// of either scalar: all values are floats.
 template <Scalar T>
 class RandomParameters final : public Parameters<T> {
  public:
@@ -40,7 +41,7 @@ class RandomParameters final : public Parameters<T> {
     for (T& value : values.flat()) {
       state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
       const double unit = static_cast<double>(state_ >> 11) * 0x1p-53;
-      value = static_cast<T>(center + reach * (2 * unit - 1));
+      value = static_cast<T>(static_cast<float>(center + reach * (2 * unit - 1)));
     }
     return values;
   }

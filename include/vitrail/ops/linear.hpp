@@ -143,6 +143,7 @@ void linear(MatrixView<const T> x, const PackedMatrix<T>& weight, const Epilogue
 }
 
 /// The same with x normalised row by row on its way into the product: one pass over memory less.
+/// Where Kernels::pairs, sums are rounded in another way than of rows normalised before.
 template <Scalar T>
 void linear(MatrixView<const T> x, const NormParameters<T>& norm, const PackedMatrix<T>& weight,
             const Epilogue<T>& epilogue, MatrixView<T> y, const Context& context) {

@@ -33,6 +33,10 @@ class Panels {
     WeightMemory own(0);
     memory_ = (memory == nullptr ? own : *memory).take(static_cast<std::size_t>(bytes_));
     if (precision == Precision::int8) column_values_ = Tensor<float, 2>({2, N});
+    if (precision == Precision::f32 && kernels.pairs(N, K)) {
+      pairs_ = Tensor<float, 1>({N});
+      squares_ = Tensor<double, 1>({count()});
+    }
   }
 
   [[nodiscard]] const Kernels& kernels() const { return *kernels_; }
@@ -78,6 +82,16 @@ class Panels {
   [[nodiscard]] const float* column_sum() const {
     return column_values_.empty() ? nullptr : column_values_.data() + outputs_;
   }
+  /// Whether Kernels::paired multiplies rows that a norm has made as large as the weights.
+  [[nodiscard]] bool paired() const { return !pairs_.empty(); }
+  /// What it takes away for each output: (N).
+  [[nodiscard]] const float* column_pairs() const { return pairs_.data(); }
+  /// How large a weight is: the root of the mean square. Where paired().
+  [[nodiscard]] double weight_size() const {
+    double sum = 0;
+    for (const double square : squares_.flat()) sum += square;
+    return std::sqrt(sum / static_cast<double>(outputs_ * inputs_));
+  }
   [[nodiscard]] std::size_t byte_size() const {
     return static_cast<std::size_t>(bytes_) +
            static_cast<std::size_t>(column_values_.count()) * sizeof(float);
@@ -113,6 +127,7 @@ class Panels {
     switch (precision_) {
       case Precision::f32:
         kernels_->transpose(rows, stride, rows_of(panel), inputs_, at(panel), row_width(panel));
+        if (paired()) add_pairs(panel);
         break;
       case Precision::bf16: fill_bf16(panel, rows, stride); break;
       case Precision::int8: fill_int8(panel, rows, stride); break;
@@ -130,6 +145,22 @@ class Panels {
   /// Rows of the weights in a panel.
   [[nodiscard]] Index rows_of(Index panel) const {
     return std::min(row_width(panel), outputs_ - panel * width());
+  }
+
+  /// What multiply_pairs has too much for each output, and the squares of the weights.
+  void add_pairs(Index panel) {
+    const Index row = width();
+    const float* y = at(panel);
+    float* const pairs = &pairs_(panel * row);
+    Tensor<float, 1> squares({row});
+    float* const square = squares.data();
+    for (Index k = 0; k < inputs_; k += 8, y += 8 * row) {
+      for (Index n = 0; n < row; ++n)
+        pairs[n] += y[n] * y[row + n] - y[4 * row + n] * y[5 * row + n];
+      for (Index i = 0; i < 8; ++i)
+        for (Index n = 0; n < row; ++n) square[n] += y[i * row + n] * y[i * row + n];
+    }
+    for (const float sum : squares.flat()) squares_(panel) += static_cast<double>(sum);
   }
 
   /// Rows are first brought into groups of 4 bytes along K, then the groups are transposed like
@@ -209,6 +240,8 @@ class Panels {
   Index steps_ = 0;
   Index bytes_ = 0;
   WeightBytes memory_;
+  Tensor<float, 1> pairs_;          // where paired()
+  Tensor<double, 1> squares_;       // of each panel's weights
   Tensor<float, 2> column_values_;  // int8: (2, N), scale of each output and sum of its weights
 };
 

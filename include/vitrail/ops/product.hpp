@@ -82,8 +82,8 @@ class ProductMemory {
  public:
   ProductMemory(const ProductOfRows& of, const ProductPlans& plans, Index workers, Index lefts,
                 Workspace& workspace)
-      : left_(of.first.weight, plans.first, lefts, workspace),
-        between_(of.last().weight, plans.last, of.then ? lefts : 0, workspace),
+      : left_(of.first, plans.first, lefts, workspace),
+        between_(of.last(), plans.last, of.then ? lefts : 0, workspace),
         first_part_(sums_of_part(of.first.weight, plans.first)),
         last_part_(sums_of_part(of.last().weight, plans.last)),
         sums_(workspace.per_worker<float>(
@@ -108,21 +108,25 @@ class ProductMemory {
  private:
   class Lefts {
    public:
-    Lefts(const Panels& weight, const ProductPlan& plan, Index count, Workspace& workspace)
-        : tiles_(workspace.per_worker<std::uint8_t>(count, plan.tiles.count() * plan.tile_bytes)),
-          quantised_(workspace.per_worker<std::int32_t>(
-              count, plan.tiles.count() * weight.product().tile_rows() *
-                         Index{sizeof(Quantised) / sizeof(std::int32_t)})) {}
+    Lefts(const Product& of, const ProductPlan& plan, Index count, Workspace& workspace)
+        : tiles_(workspace.per_worker<std::uint8_t>(count, plan.tiles.count() * plan.tile_bytes)) {
+      const Index rows = plan.tiles.count() * of.weight.product().tile_rows();
+      quantised_ = workspace.per_worker<std::int32_t>(
+          count, rows * Index{sizeof(Quantised) / sizeof(std::int32_t)});
+      pairs_ = workspace.per_worker<float>(of.paired ? count : 0, rows);
+    }
     [[nodiscard]] LeftSide of(Index worker) const {
       if (tiles_.extent(0) == 0) return {};
       const Index own = std::min(worker, tiles_.extent(0) - 1);
       return {reinterpret_cast<std::byte*>(tiles_[own].data()),
-              reinterpret_cast<Quantised*>(quantised_[own].data())};
+              reinterpret_cast<Quantised*>(quantised_[own].data()),
+              pairs_.extent(0) == 0 ? nullptr : pairs_[own].data()};
     }
 
    private:
     MatrixView<std::uint8_t> tiles_;
     MatrixView<std::int32_t> quantised_;
+    MatrixView<float> pairs_;
   };
 
   [[nodiscard]] ProductScratch scratch(Index worker, Index part) const {
@@ -156,9 +160,8 @@ struct ProductTurns {
 /// What one of the workers does.
 inline void multiply_rows(const ProductOfRows& of, const ProductPlans& plans,
                           const WorkerMemory& memory, ProductTurns& turns, Index worker) {
-  const Panels& weight = of.first.weight;
   for (Index t = turns.packing.next(worker); t >= 0; t = turns.packing.next(worker)) {
-    pack_tile(weight, plans.first, of.x, t, memory.left, memory.rows);
+    pack_tile(of.first, plans.first, of.x, t, memory.left, memory.rows);
     turns.packing.mark_done();
   }
   turns.packing.wait_for_all();
@@ -234,9 +237,19 @@ inline void share_rows(const ProductOfRows& of, Index groups, Index workers,
   });
 }
 
-inline void packed_product(const ProductOfRows& of, const Context& context) {
+inline void packed_product(ProductOfRows of, const Context& context) {
   const Index M = of.y.extent(0);
   if (M == 0 || of.y.extent(1) == 0) return;
+  const Workspace::Scope scope(context.workspace);
+  NormArguments sized_norm;
+  if (of.x.norm != nullptr && of.first.weight.paired()) {
+    const SizedNorm sized = norm_of_size(*of.x.norm, of.first.weight.inputs(),
+                                         of.first.weight.weight_size(), context.workspace);
+    sized_norm = sized.norm;
+    of.x.norm = &sized_norm;
+    of.first.paired = true;
+    of.first.finish.factor = 1.0F / sized.factor;
+  }
   of.first.weight.count_use();
   if (of.then) of.then->weight.count_use();
   const Index workers = WorkRanges::workers_for(context.executor, WorkRanges::most_workers);

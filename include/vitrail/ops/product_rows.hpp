@@ -3,8 +3,10 @@
 #ifndef VITRAIL_OPS_PRODUCT_ROWS_HPP
 #define VITRAIL_OPS_PRODUCT_ROWS_HPP
 
+#include <cmath>
 #include <vitrail/ops/packed_matrix.hpp>
 #include <vitrail/ops/product_unit.hpp>
+#include <vitrail/runtime/workspace.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
@@ -28,9 +30,39 @@ inline Index scratch_rows(const Panels& weight, const LeftRows& rows) {
                                 : 0;
 }
 
+/// A norm whose rows are multiplied by `factor` besides.
+struct SizedNorm {
+  NormArguments norm;
+  float factor;
+};
+
+/// `norm` of rows of K values, which become about as large as `size`. The factor is a power of two:
+/// no product is rounded in another way for it. gamma and beta are the workspace's.
+inline SizedNorm norm_of_size(const NormArguments& norm, Index K, double size,
+                              Workspace& workspace) {
+  double squares = 0;
+  for (Index k = 0; k < K; ++k) {
+    squares += static_cast<double>(norm.gamma[k]) * static_cast<double>(norm.gamma[k]);
+    if (norm.beta != nullptr)
+      squares += static_cast<double>(norm.beta[k]) * static_cast<double>(norm.beta[k]);
+  }
+  const double ratio = size / std::sqrt(squares / static_cast<double>(K));
+  const int exponent = std::isnormal(ratio) ? static_cast<int>(std::lround(std::log2(ratio))) : 0;
+  SizedNorm sized = {norm, std::ldexp(1.0F, std::clamp(exponent, -60, 60))};
+  const auto times_factor = [&](const float* from) {
+    float* const to = workspace.take<float>(K);
+    for (Index k = 0; k < K; ++k) to[k] = from[k] * sized.factor;
+    return to;
+  };
+  sized.norm.gamma = times_factor(norm.gamma);
+  if (norm.beta != nullptr) sized.norm.beta = times_factor(norm.beta);
+  return sized;
+}
+
 /// One tile of rows of x: made or normalised, converted, copied.
-inline void pack_tile(const Panels& weight, const ProductPlan& plan, const LeftRows& of, Index tile,
-                      const LeftSide& left, float* scratch) {
+inline void pack_tile(const Product& product, const ProductPlan& plan, const LeftRows& of,
+                      Index tile, const LeftSide& left, float* scratch) {
+  const Panels& weight = product.weight;
   const Kernels& kernels = weight.kernels();
   const LeftFormat format = weight.product().left;
   const Index K = weight.inputs();
@@ -56,8 +88,13 @@ inline void pack_tile(const Panels& weight, const ProductPlan& plan, const LeftR
   const float* const first = of.x.data() + begin * stride;
   if (of.norm == nullptr) return pack(first, stride, 0, rows);
   if (format == LeftFormat::f32) {
-    return kernels.normalize(first, stride, rows, K, *of.norm, reinterpret_cast<float*>(out), 16,
-                             padded * 16);
+    kernels.normalize(first, stride, rows, K, *of.norm, reinterpret_cast<float*>(out), 16,
+                      padded * 16);
+    if (product.paired) {
+      kernels.pair_products(out, padded, K, padded * 64,
+                            left.pairs + tile * weight.product().tile_rows());
+    }
+    return;
   }
   for (Index r = 0; r < rows; r += normalised_rows) {
     const Index count = std::min(normalised_rows, rows - r);

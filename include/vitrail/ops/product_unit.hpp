@@ -15,6 +15,7 @@ namespace detail {
 struct LeftSide {
   std::byte* tiles;      // (tiles, tile_bytes)
   Quantised* quantised;  // (tiles * tile_rows), int8 only
+  float* pairs;          // (tiles * tile_rows), Kernels::paired only
 };
 
 /// Where finished tiles go: to the rows of a matrix, or packed, as the next product's left side.
@@ -30,7 +31,8 @@ struct Product {
   const Panels& weight;
   Finish finish;
   Activation activation;
-  Index outputs;  // the first so many of the weight's are computed
+  Index outputs;        // the first so many of the weight's are computed
+  bool paired = false;  // by Kernels::paired, of rows that a norm made about as large as weights
 };
 
 /// How the tiles of one panel end: worked out once for all of them. From tile to tile only what
@@ -46,6 +48,7 @@ class PanelFinish {
     };
     residual_ = from_column(whole_.residual);
     Finish& finish = end_.finish;
+    finish.factor = whole_.factor;
     finish.bias = from_column(whole_.bias);
     finish.scale = from_column(whole_.scale);
     finish.residual_stride = whole_.residual_stride;
@@ -291,6 +294,7 @@ class Unit {
         finishes && plan_.parts > 1 ? sums_of(1 - part, turn.panel) : nullptr;
     const RowTiles tiles = plan_.tiles;
     const bool has_meanwhile = product.has_meanwhile;
+    const ProductKernels& tiles_of = of_.paired ? kernels.paired : product;
     PanelFinish finish(of_, left_, y_, turn.panel);
     TileArguments arguments{};
     arguments.right = right;
@@ -299,6 +303,7 @@ class Unit {
     arguments.row_bytes = arguments.vectors * kernels.vector * 4;
     arguments.vector_bytes = kernels.vector * 4;
     arguments.first = plan_.begins_part(turn.piece);
+    if (of_.paired) arguments.column_pairs = weight.column_pairs() + turn.panel * weight.width();
     arguments.near_rows_per_block = blocks >= product.tile_rows() ? 1 : 4;
     arguments.meanwhile = Meanwhile::step;
     arguments.work = &meanwhile;
@@ -318,6 +323,7 @@ class Unit {
                                               : Fetch());
       }
       arguments.left = left + first_block * block_bytes;
+      if (of_.paired) arguments.row_pairs = left_.pairs + tile * product.tile_rows();
       arguments.sums = reinterpret_cast<std::byte*>(sums + at);
       arguments.ahead = ahead.next;
       arguments.ahead_lines_per_block = ahead.lines_per_block;
@@ -327,7 +333,7 @@ class Unit {
       if (finishes && y_.tile_bytes == 0) fetch_end(end, arguments);
       arguments.finish = ends_in_registers ? &end.finish : nullptr;
       arguments.to = &end.to;
-      product.tile_for(arguments.vectors, rows)(arguments);
+      tiles_of.tile_for(arguments.vectors, rows)(arguments);
       ahead.advance(blocks);
       meanwhile.finish_now();
       if (finishes && !ends_in_registers) meanwhile.finish_later(end, finish.panel());

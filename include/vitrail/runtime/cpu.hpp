@@ -63,6 +63,7 @@ struct Cpu {
   CpuLevel best = CpuLevel::generic;
   Index level1_bytes = Index{32} << 10;  // data
   Index level2_bytes = Index{1} << 20;
+  bool adds_apart = false;  // has units for additions beside those for multiply-adds
 };
 
 namespace detail {
@@ -108,6 +109,17 @@ inline void read_cache_sizes(Cpu& cpu) {
 }
 #endif
 
+#if VITRAIL_X86
+/// Zen 3 and 4, whose units for additions can do nothing else.
+inline bool has_adding_units() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0) return false;
+  const bool amd = b == 0x68747541U && d == 0x69746e65U && c == 0x444d4163U;  // AuthenticAMD
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
+  return amd && ((a >> 8) & 0xfU) + ((a >> 20) & 0xffU) == 0x19U;  // the family
+}
+#endif
+
 inline Cpu detect_cpu() {
   Cpu cpu;
   cpu.supports[0] = true;
@@ -132,6 +144,7 @@ inline Cpu detect_cpu() {
       avx512_bf16 && saves_tiles && bit(d7, 22) && bit(d7, 24) && bit(d7, 25) && may_use_tiles();
   cpu.supports = {true, avx2, avx2 && bit(a71, 4), avx512, avx512_vnni, avx512_bf16, amx};
   read_cache_sizes(cpu);
+  cpu.adds_apart = has_adding_units();
 #elif VITRAIL_ARM64
   cpu.supports[static_cast<std::size_t>(CpuLevel::neon)] = true;
 #if defined(__linux__)

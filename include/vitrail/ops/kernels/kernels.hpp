@@ -57,6 +57,7 @@ struct Quantised {
 /// What happens to a finished tile: bias, the activation, scale, residual. Every pointer may be
 /// null.
 struct Finish {
+  float factor = 1.0F;                  // of f32 sums, before all else
   const float* bias = nullptr;          // (N)
   const float* scale = nullptr;         // (N)
   const float* residual = nullptr;      // rows of the tile, N wide
@@ -95,6 +96,8 @@ struct TileArguments {
   const Finish* finish;         // null: the tile ends in `sums`; else, without activation, in `to`
   const Target* to;             // with `finish`
   const float* row_scale;       // with `finish`: of the rows, before all else, or null
+  const float* row_pairs;       // of Kernels::paired: what it takes away for the rows
+  const float* column_pairs;    // ... for the panel's outputs
   const std::byte* ahead;       // memory to have in the second cache soon, or null
   Index ahead_lines_per_block;  // so many lines of it per block
   const std::byte* near;        // rows to have in the first cache at the end, a vector row each
@@ -110,6 +113,9 @@ using TileFunction = void (*)(const TileArguments&);
 
 inline constexpr Index most_panel_vectors = 4;
 inline constexpr Index tile_heights = 4;
+/// Most inputs of Kernels::paired. Wider models are known for tokens with a few huge values, and
+/// where two of those make a pair digits are lost.
+inline constexpr Index most_paired_inputs = 512;
 
 /// One precision on one instruction set.
 struct ProductKernels {
@@ -179,6 +185,9 @@ struct Kernels {
   CpuLevel level;
   Index vector;                    // floats in one
   ProductKernels f32, bf16, int8;  // of weights
+  /// f32 with half of K multiplied in pairs (kernels/body/tile.hpp), for rows that are about as
+  /// large as the weights, whole panels, and K in one piece; or without tiles.
+  ProductKernels paired;
   // Of attention, for models in f32, and for those in bf16 and int8. Panels are f32 before they
   // are prepared.
   ProductKernels attention, attention_bf16;
@@ -188,6 +197,8 @@ struct Kernels {
   /// Rows of K floats into their places in a packed tile; `quantised` (rows) is written for int8.
   void (*pack_left)(LeftFormat format, const float* x, Index stride, Index rows, Index K,
                     std::byte* out, Index block_bytes, Quantised* quantised);
+  /// out[r] = what `paired` takes away for row r of a packed tile. Null where there is none.
+  void (*pair_products)(const std::byte* left, Index rows, Index K, Index block_bytes, float* out);
   /// out[i] = x[i] as bf16, to nearest, ties to even; zeros up to a multiple of 32.
   void (*round_to_bf16)(const float* x, Index n, std::byte* out);
   /// y[r * y_stride + i / 16 * block + i % 16] = normalised x[r * stride + i]; block = 16: plain
@@ -210,6 +221,12 @@ struct Kernels {
   /// out[r * width + n] = x[r * stride + n], zero for columns <= n < width.
   void (*copy_rows)(const float* x, Index stride, Index rows, Index columns, float* out,
                     Index width);
+
+  /// Whether `paired` is the faster way, and serves for N outputs and K inputs.
+  [[nodiscard]] bool pairs(Index N, Index K) const {
+    return pair_products != nullptr && cpu().adds_apart &&
+           N % (vector * paired.panel_vectors) == 0 && K % 16 == 0 && K <= most_paired_inputs;
+  }
 };
 
 }  // namespace detail

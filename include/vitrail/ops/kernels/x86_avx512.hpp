@@ -218,138 +218,20 @@ VITRAIL_KERNEL_INLINE Floats gelu(Floats x) {
 }
 #define VITRAIL_KERNEL_GELU
 
+#include <vitrail/ops/kernels/body/avx512_tile.hpp>
 #include <vitrail/ops/kernels/body/math.hpp>
 #include <vitrail/ops/kernels/body/pack.hpp>
+#include <vitrail/ops/kernels/body/peak.hpp>
 #include <vitrail/ops/kernels/body/rows.hpp>
 #include <vitrail/ops/kernels/body/tile.hpp>
 
-// The operations of a tile. Every third row takes its broadcast as a memory operand of the
-// multiply-add: one instruction less per row where loads are free.
-struct FloatSums {
-  static constexpr bool integers = false;
-  using Sum = __m512;
-  VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_ps(); }
-  VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_ps(p); }
-  VITRAIL_KERNEL_INLINE void store_sum(std::byte* p, Sum s) { _mm512_storeu_ps(p, s); }
-};
-struct IntSums {
-  static constexpr bool integers = true;
-  using Sum = __m512i;
-  VITRAIL_KERNEL_INLINE Sum zero() { return _mm512_setzero_si512(); }
-  VITRAIL_KERNEL_INLINE Sum load_sum(const std::byte* p) { return _mm512_loadu_si512(p); }
-  VITRAIL_KERNEL_INLINE void store_sum(std::byte* p, Sum s) { _mm512_storeu_si512(p, s); }
-};
-
-struct F32 : FloatSums {
-  using Right = __m512;
-  static constexpr int parts = 1;
-  static constexpr bool fold_broadcast = true;
-  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_ps(p); }
-  VITRAIL_KERNEL_INLINE __m512 left(const std::byte* p) {
-    return _mm512_set1_ps(*reinterpret_cast<const float*>(p));
-  }
-  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512 a, Right b) { sum = _mm512_fmadd_ps(a, b, sum); }
-  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
-    __asm__("vfmadd231ps %2%{1to16%}, %1, %0"
-            : "+v"(sum)
-            : "v"(b), "m"(*reinterpret_cast<const float*>(p)));
-  }
-};
-
-/// bf16 products without instructions for them: both halves of a pair widened to f32.
-struct Bf16Wide : F32 {
-  static constexpr int parts = 2;
-  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int part) {
-    const __m512i pairs = _mm512_loadu_si512(p);
-    return _mm512_castsi512_ps(
-        part == 0 ? _mm512_slli_epi32(pairs, 16)
-                  : _mm512_and_si512(pairs, broadcast_int(static_cast<int>(0xffff0000U))));
-  }
-};
-
-struct Bf16 : FloatSums {
-  using Right = __m512i;
-  static constexpr int parts = 1;
-  static constexpr bool fold_broadcast = true;
-  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_si512(p); }
-  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
-    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
-  }
-  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
-    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(a));
-  }
-  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
-    __asm__("vdpbf16ps %2%{1to16%}, %1, %0"
-            : "+v"(sum)
-            : "v"(b), "m"(*reinterpret_cast<const std::int32_t*>(p)));
-  }
-};
-
-/// int8 products: unsigned weights times signed activations, which may come from memory.
-struct Int8 : IntSums {
-  using Right = __m512i;
-  static constexpr int parts = 1;
-  static constexpr bool fold_broadcast = true;
-  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) { return _mm512_loadu_si512(p); }
-  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
-    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
-  }
-  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(b), "v"(a));
-  }
-  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
-            : "+v"(sum)
-            : "v"(b), "m"(*reinterpret_cast<const std::int32_t*>(p)));
-  }
-};
-
-/// int8 products without instructions for them: even and odd bytes as 16-bit numbers, exactly.
-struct Int8Wide : IntSums {
-  using Right = __m512i;
-  static constexpr int parts = 2;
-  static constexpr bool fold_broadcast = false;
-  VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int part) {
-    const __m512i bytes = _mm512_loadu_si512(p);
-    return part == 0 ? _mm512_and_si512(bytes, broadcast_int(0x00ff00ff))
-                     : _mm512_srli_epi16(bytes, 8);
-  }
-  VITRAIL_KERNEL_INLINE __m512i left(const std::byte* p) {
-    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
-  }
-  VITRAIL_KERNEL_INLINE void add(Sum& sum, __m512i a, Right b) {
-    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
-  }
-  VITRAIL_KERNEL_INLINE void add_from_memory(Sum& sum, const std::byte* p, Right b) {
-    add(sum, left(p), b);
-  }
-};
-
-/// Panel rows of f32 to a panel of bf16, rounded as by store_bf16; what is missing of a block is
-/// zero.
-VITRAIL_KERNEL static void round_panel(const std::byte* right, Index steps, Index vectors,
-                                       std::byte* out) {
-  const Index row = vectors * width;
-  const auto* from = reinterpret_cast<const float*>(right);
-  const Ints place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const Ints both = add_ints(place, _mm512_slli_epi32(add_ints(place, broadcast_int(16)), 16));
-  for (Index k = 0; k < (steps + 31) / 32 * 32; k += 2, from += 2 * row) {
-    for (Index i = 0; i < row; i += width, out += 64) {
-      const Floats even = load_first(from + i, k < steps ? 16 : 0);
-      const Floats odd = load_first(from + row + i, k + 1 < steps ? 16 : 0);
-      Ints rounded;  // all even ones, then all odd ones
-      __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(rounded) : "v"(even), "v"(odd));
-      _mm512_storeu_si512(out, _mm512_permutexvar_epi16(both, rounded));
-    }
-  }
-}
-
-#include <vitrail/ops/kernels/body/peak.hpp>
-#include <vitrail/ops/kernels/body/table.hpp>
+#include <vitrail/ops/kernels/body/table.hpp>  // of what is above
 
 /// The table for `level`, which is one of the AVX-512 levels.
 inline Kernels table(CpuLevel level) {
   Kernels k = common_table(level);
+  k.paired = product<PairedF32>(LeftFormat::f32, 1);
+  k.pair_products = pair_products;
   k.bf16 = level >= CpuLevel::avx512_bf16 ? product<Bf16>(LeftFormat::bf16, 2)
                                           : product<Bf16Wide>(LeftFormat::bf16_wide, 2);
   k.int8 = level >= CpuLevel::avx512_vnni ? product<Int8>(LeftFormat::s8, 4)

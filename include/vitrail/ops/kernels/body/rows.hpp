@@ -34,6 +34,7 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
   Activation kind = activation;
   ((kind = Fixed), ...);
   const bool integers = f.rows != nullptr;
+  const Floats factor = broadcast(f.factor);
   const bool scaled = f.scale != nullptr;
   const bool bare = !scaled && f.residual == nullptr && target.format == LeftFormat::f32;
   const Index row_bytes = target.row_bytes;
@@ -50,7 +51,8 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
     // The commonest ends have loops without a choice for each vector.
     if (bare && left >= width && !integers) {
       for (Index r = 0; r < rows; ++r, from += sums_stride, to += row_bytes) {
-        store(reinterpret_cast<float*>(to), activated(kind, add(load(from), bias)));
+        store(reinterpret_cast<float*>(to),
+              activated(kind, multiply_add(load(from), factor, bias)));
       }
       continue;
     }
@@ -65,7 +67,7 @@ VITRAIL_KERNEL static void finish_as(Activation activation, const float* sums, I
     for (Index r = 0; r < rows; ++r) {
       Floats value = integers
                          ? dequantised(load_ints(from), f.rows[r], column_scale, column_sum, bias)
-                         : add(load_first(from, left), bias);
+                         : multiply_add(load_first(from, left), factor, bias);
       value = activated(kind, value);
       if (residual != nullptr) {
         value = multiply_add(value, scale, load_first(residual, left));
