@@ -8,17 +8,24 @@ namespace {
 using namespace vitrail;
 using namespace vitrail_bench;
 
+/// `rotary`: q and k are turned by the positions of a square of patches behind one token.
 void attention_bench(benchmark::State& state, const Model& model, Index batch, int threads,
-                     bool plain) {
+                     bool plain, bool rotary) {
   const Index D = model.D;
   const auto qkv = random_matrix(batch * model.T, 3 * D, 1);
   const MatrixView<const float> all = qkv.view();
-  const AttentionInput<float> in{all.columns(0, D),
-                                 all.columns(D, 2 * D),
-                                 all.columns(2 * D, 3 * D),
-                                 batch,
-                                 model.A,
-                                 1 / std::sqrt(static_cast<float>(D / model.A))};
+  AttentionInput<float> in{all.columns(0, D),
+                           all.columns(D, 2 * D),
+                           all.columns(2 * D, 3 * D),
+                           batch,
+                           model.A,
+                           1 / std::sqrt(static_cast<float>(D / model.A))};
+  Workspace tables;
+  if (rotary) {
+    const auto side = static_cast<Index>(std::lround(std::sqrt(static_cast<double>(model.T - 1))));
+    in.rotary = make_rotary<float>(RotaryKind::eva, {side, side}, D / model.A, 16, {}, tables);
+    in.prefix = 1;
+  }
   Tensor<float, 2> y({batch * model.T, D});
   Tensor<float, 2> expected({batch * model.T, D});
   Threads with(threads);
@@ -48,14 +55,17 @@ int main(int argc, char** argv) {
     const std::string name = model.name;
     for (const int threads : {1, 2}) {
       benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(),
-                                   attention_bench, model, Index{1}, threads, false)
+                                   attention_bench, model, Index{1}, threads, false, false)
           ->UseRealTime();
     }
+    benchmark::RegisterBenchmark((name + "/rotary").c_str(), attention_bench, model, Index{1}, 1,
+                                 false, true)
+        ->UseRealTime();
     benchmark::RegisterBenchmark((name + "/batch:8").c_str(), attention_bench, model, Index{8}, 1,
-                                 false)
+                                 false, false)
         ->UseRealTime();
     benchmark::RegisterBenchmark((name + "/plain").c_str(), attention_bench, model, Index{1}, 1,
-                                 true)
+                                 true, false)
         ->UseRealTime();
   }
   benchmark::Initialize(&argc, argv);

@@ -1,5 +1,5 @@
-// LayerNorm, softmax and GELU on (197, D) matrices, against their plain definitions. Bytes count
-// what is read and written once.
+// LayerNorm, softmax, GELU and SwiGLU's gate on (197, D) matrices, against their plain definitions.
+// Bytes count what is read and written once.
 #include <shapes.hpp>
 #include <support.hpp>
 #include <vitrail/ops/activate_rows.hpp>
@@ -11,7 +11,7 @@ namespace {
 using namespace vitrail;
 using namespace vitrail_bench;
 
-enum class Op { layer_norm, softmax, gelu_erf, gelu_tanh, quick_gelu };
+enum class Op { layer_norm, softmax, gelu_erf, gelu_tanh, quick_gelu, silu_gate };
 
 void elementwise_bench(benchmark::State& state, Op op, Index M, Index D, bool plain) {
   auto x = random_matrix(M, D, 1);
@@ -35,6 +35,9 @@ void elementwise_bench(benchmark::State& state, Op op, Index M, Index D, bool pl
       case Op::quick_gelu:
         activate_rows<float>(Activation::quick_gelu, x, y.view(), with.context);
         break;
+      case Op::silu_gate:  // D columns are gates and values
+        gate_rows<float>(Activation::silu, x, y.view().columns(0, D / 2));
+        break;
     }
     benchmark::ClobberMemory();
   }
@@ -54,7 +57,7 @@ int main(int argc, char** argv) {
       {"layer_norm/D:1024", Op::layer_norm, 1024}, {"softmax/T:197", Op::softmax, 197},
       {"softmax/T:577", Op::softmax, 577},         {"gelu_erf/M:768", Op::gelu_erf, 768},
       {"gelu_erf/M:3072", Op::gelu_erf, 3072},     {"gelu_tanh/M:3072", Op::gelu_tanh, 3072},
-      {"quick_gelu/M:3072", Op::quick_gelu, 3072}};
+      {"quick_gelu/M:3072", Op::quick_gelu, 3072}, {"silu_gate/M:2048", Op::silu_gate, 4096}};
   for (const Case& c : cases) {
     for (const bool plain : {false, true}) {
       const std::string name = std::string(c.name) + (plain ? "/plain" : "");

@@ -4,6 +4,9 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS vitrail vitrail_image_io EXPORT vitrail-targets
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(VITRAIL_BUILD_COMPILED)
+  install(TARGETS vitrail_compiled EXPORT vitrail-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(EXPORT vitrail-targets NAMESPACE vitrail:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitrail)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/vitrail-config.cmake.in
   ${CMAKE_CURRENT_BINARY_DIR}/vitrail-config.cmake

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: run.sh include|add_subdirectory|find_package|fetch_content SOURCE WORK CXX
+# usage: run.sh include|add_subdirectory|find_package|fetch_content|compiled SOURCE WORK CXX
 # Builds the consumer in one of the ways and runs it on the bundled model.
 set -eu
 way=$1 source=$2 work=$3 cxx=$4
@@ -11,9 +11,12 @@ if [ "$way" = include ]; then
   # shellcheck disable=SC2086
   "$cxx" -std=c++20 -I"$source/include" $eigen "$source/tests/consume/main.cpp" -o "$work/consumer" -pthread
 else
-  if [ "$way" = find_package ]; then
+  if [ "$way" = find_package ] || [ "$way" = compiled ]; then
+    compiled=OFF
+    if [ "$way" = compiled ]; then compiled=ON; fi
     cmake -S "$source" -B "$work/vitrail" -G Ninja -DCMAKE_CXX_COMPILER="$cxx" -DVITRAIL_BUILD_TESTS=OFF \
-      -DVITRAIL_BUILD_BENCHMARKS=OFF -DVITRAIL_BUILD_EXAMPLES=OFF >/dev/null
+      -DVITRAIL_BUILD_BENCHMARKS=OFF -DVITRAIL_BUILD_EXAMPLES=OFF -DVITRAIL_BUILD_COMPILED=$compiled >/dev/null
+    cmake --build "$work/vitrail" >/dev/null
     cmake --install "$work/vitrail" --prefix "$work/prefix" >/dev/null
   fi
   cmake -S "$source/tests/consume/$way" -B "$work" -G Ninja -DCMAKE_CXX_COMPILER="$cxx" -DVITRAIL_SOURCE="$source" \

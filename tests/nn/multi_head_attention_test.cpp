@@ -150,9 +150,12 @@ TEST(MultiHeadAttention, TurnsQAndKOfThePatchesButNotOfThePrefix) {
   attn.heads = attn_heads;
   attn.qkv = Dense<double>::load(p, "qkv", 3 * 2 * attn_heads, attn_width);
   attn.proj = Dense<double>::load(p, "proj", attn_width, 2 * attn_heads);
-  Tensor<double, 2> cosine({attn_tokens - 2, 1});
-  Tensor<double, 2> sine({attn_tokens - 2, 1});
-  for (double& value : sine.flat()) value = 1;
+  Tensor<double, 2> cosine({attn_tokens - 2, 2});
+  Tensor<double, 2> sine({attn_tokens - 2, 2});
+  for (Index n = 0; n < attn_tokens - 2; ++n) {
+    sine(n, 0) = -1;
+    sine(n, 1) = 1;
+  }
   const TokenPositions<double> positions{.prefix = 2, .rotary = {RotaryKind::dinov3, cosine, sine}};
   const Rows x = vitrail_test::some_rows(2 * attn_tokens, attn_width);
   Tensor<double, 2> y({2 * attn_tokens, attn_width});

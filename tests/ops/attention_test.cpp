@@ -110,6 +110,51 @@ TEST(Attention, AddsABiasAndTakesOtherKeysThanQueries) {
   }
 }
 
+/// The first `queries` tokens of each of two pictures attend to a prefix and a grid of patches.
+template <class T>
+Tensor<T, 2> attended_by_position(RotaryKind kind, Index hd, Index prefix, Index queries) {
+  Serial serial;
+  constexpr Grid grid{5, 7};
+  const Index tokens = prefix + grid.count();
+  RandomMatrix<> floats(2 * tokens, 3 * 3 * hd, 1);
+  const auto qkv = Tensor<T, 2>::copy_of(floats.view());
+  const MatrixView<const T> all = qkv.view();
+  Tensor<T, 2> q({2 * queries, 3 * hd});
+  for (Index row = 0; row < 2 * queries; ++row) {
+    const auto from = all.columns(0, 3 * hd)[row / queries * tokens + row % queries];
+    std::copy_n(from.data(), 3 * hd, &q(row, 0));
+  }
+  Workspace tables;
+  const AttentionInput<T> in{.q = q.view(),
+                             .k = all.columns(3 * hd, 6 * hd),
+                             .v = all.columns(6 * hd, 9 * hd),
+                             .batch = 2,
+                             .heads = 3,
+                             .scale = 1 / std::sqrt(static_cast<T>(hd)),
+                             .rotary = make_rotary<T>(kind, grid, hd, 16, {}, tables),
+                             .prefix = prefix};
+  Tensor<T, 2> y({2 * queries, 3 * hd});
+  attention<T>(in, y.view(), serial.context);
+  return y;
+}
+
+TEST(Attention, TurnsQAndKByRotaryPositionsAtEveryLevel) {
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    for (const RotaryKind kind : {RotaryKind::eva, RotaryKind::dinov3})
+      for (const Index hd : {4, 12, 40, 64, 72})
+        for (const Index prefix : {0, 1, 50})
+          for (const Index queries : {Index{1}, Index{2}, prefix + 35}) {
+            const auto y = attended_by_position<float>(kind, hd, prefix, queries);
+            const auto expected = attended_by_position<double>(kind, hd, prefix, queries);
+            for (Index i = 0; i < y.count(); ++i) {
+              ASSERT_NEAR(static_cast<double>(y.data()[i]), expected.data()[i], 4e-6)
+                  << name_of(level) << " hd " << hd << " prefix " << prefix << " Tq " << queries;
+            }
+          }
+  }
+}
+
 TEST(Attention, StaysFiniteForLargeScores) {
   for (const CpuLevel level : levels()) {
     const ScopedCpuLevel scope(level);

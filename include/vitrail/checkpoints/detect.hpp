@@ -2,6 +2,8 @@
 #ifndef VITRAIL_CHECKPOINTS_DETECT_HPP
 #define VITRAIL_CHECKPOINTS_DETECT_HPP
 
+#include <vitrail/checkpoints/checkpoint.hpp>
+#if VITRAIL_HAS_BODIES
 #include <vitrail/checkpoints/adapters.hpp>
 #include <vitrail/checkpoints/apple.hpp>
 #include <vitrail/checkpoints/beit3.hpp>
@@ -16,8 +18,21 @@
 #include <vitrail/checkpoints/swin.hpp>
 #include <vitrail/checkpoints/timm.hpp>
 #include <vitrail/checkpoints/torchvision.hpp>
+#endif
 
 VITRAIL_BEGIN_COLD_NAMESPACE
+
+/// Settles everything but the weights' values for files that are open already, in memory too.
+/// Throws Error when no publisher, or more than one, recognises the tensors, and as the publisher's
+/// own reader does.
+[[nodiscard, gnu::cold]] VITRAIL_API Checkpoint open_checkpoint(CheckpointFiles files,
+                                                                const LoadOptions& options);
+
+/// The same for a folder or a file.
+[[nodiscard]] VITRAIL_API Checkpoint open_checkpoint(const std::string& path,
+                                                     const LoadOptions& options);
+
+#if VITRAIL_HAS_BODIES
 
 /// Meta's and salesforce's encoders bear timm's names; what else their files hold tells them apart.
 [[nodiscard]] inline bool is_timm_alone(const NamedTensors& tensors) {
@@ -57,11 +72,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// Settles everything but the weights' values for files that are open already, in memory too.
-/// Throws Error when no publisher, or more than one, recognises the tensors, and as the publisher's
-/// own reader does.
-[[nodiscard, gnu::cold]] inline Checkpoint open_checkpoint(CheckpointFiles files,
-                                                           const LoadOptions& options) {
+VITRAIL_API Checkpoint open_checkpoint(CheckpointFiles files, const LoadOptions& options) {
   for (const std::string& overlay : options.overlays) lay_over(overlay, options.limits, files);
   if (const auto prefix = FoldedProbe::prefix_in(files.tensors))
     files.tensors = FoldedProbe(files.tensors, *prefix, options.limits);
@@ -90,12 +101,12 @@ namespace detail {
   return checkpoint;
 }
 
-/// The same for a folder or a file.
-[[nodiscard]] inline Checkpoint open_checkpoint(const std::string& path,
-                                                const LoadOptions& options) {
+VITRAIL_API Checkpoint open_checkpoint(const std::string& path, const LoadOptions& options) {
   return open_checkpoint(open_checkpoint_files(path, options.limits, {.group = options.group}),
                          options);
 }
+
+#endif  // VITRAIL_HAS_BODIES
 
 VITRAIL_END_COLD_NAMESPACE
 

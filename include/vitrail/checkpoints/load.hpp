@@ -101,8 +101,17 @@ template <Scalar T>
 
 /// How the model of `checkpoint` wants its pictures, at the size asked for. Throws Error when
 /// nothing tells.
-[[nodiscard]] inline PreprocessConfig preprocess_for(const Checkpoint& checkpoint,
-                                                     const LoadOptions& options) {
+[[nodiscard]] VITRAIL_API PreprocessConfig preprocess_for(const Checkpoint& checkpoint,
+                                                          const LoadOptions& options);
+
+/// Opens a checkpoint as its publisher ships it, a folder or a file, and makes a classifier of it.
+/// Throws Error with the file, what was found and what was expected.
+[[nodiscard]] VITRAIL_API Classifier load(const std::string& path, const LoadOptions& options = {});
+
+#if VITRAIL_HAS_BODIES
+
+VITRAIL_API PreprocessConfig preprocess_for(const Checkpoint& checkpoint,
+                                            const LoadOptions& options) {
   if (!checkpoint.preprocess) {
     fail(checkpoint.path(),
          "neither a config beside it nor a table tells how its pictures are prepared; name the "
@@ -112,13 +121,20 @@ template <Scalar T>
   return with_size(*checkpoint.preprocess, options.image_height, options.image_width);
 }
 
-/// Opens a checkpoint as its publisher ships it, a folder or a file, and makes a classifier of it.
-/// Throws Error with the file, what was found and what was expected.
-[[nodiscard]] inline Classifier load(const std::string& path, const LoadOptions& options = {}) {
+VITRAIL_API Classifier load(const std::string& path, const LoadOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(path, options);
   PreprocessConfig preprocess = preprocess_for(checkpoint, options);
   return {load_model<float>(checkpoint, options), std::move(preprocess), checkpoint.labels};
 }
+
+#endif  // VITRAIL_HAS_BODIES
+
+#if defined(VITRAIL_COMPILED)
+VITRAIL_API_TEMPLATE ViT<float> load_vit<float>(const Checkpoint&, const LoadOptions&,
+                                                std::vector<std::string>*);
+VITRAIL_API_TEMPLATE VisionModel<float> load_model<float>(const Checkpoint&, const LoadOptions&,
+                                                          std::vector<std::string>*);
+#endif
 
 VITRAIL_END_COLD_NAMESPACE
 

@@ -12,12 +12,28 @@
 #include <vector>
 #include <vitrail/image/decode_options.hpp>
 #include <vitrail/image/image.hpp>
+#if VITRAIL_HAS_BODIES
 #include <vitrail/image/jpeg.hpp>
 #include <vitrail/image/png.hpp>
 #include <vitrail/image/ppm.hpp>
 #include <vitrail/io/folder.hpp>
+#endif
 
 VITRAIL_BEGIN_COLD_NAMESPACE
+
+/// (H, W, 3) from the bytes of a picture file; `where` names them in errors. Throws Error when
+/// they are no picture, a truncated or broken one, or one beyond the limits of `options`. Thread
+/// safe.
+[[nodiscard]] VITRAIL_API Image decode_image(std::span<const std::byte> file,
+                                             std::string_view where,
+                                             const DecodeOptions& options = {});
+
+/// decode_image() of a file, or of a pipe. Throws Error, also when the file cannot be read or is
+/// longer than `options.max_file_bytes`. Thread safe.
+[[nodiscard]] VITRAIL_API Image read_image(const std::string& path,
+                                           const DecodeOptions& options = {});
+
+#if VITRAIL_HAS_BODIES
 
 namespace detail {
 
@@ -35,11 +51,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// (H, W, 3) from the bytes of a picture file; `where` names them in errors. Throws Error when
-/// they are no picture, a truncated or broken one, or one beyond the limits of `options`. Thread
-/// safe.
-[[nodiscard]] inline Image decode_image(std::span<const std::byte> file, std::string_view where,
-                                        const DecodeOptions& options = {}) {
+VITRAIL_API Image decode_image(std::span<const std::byte> file, std::string_view where,
+                               const DecodeOptions& options) {
   const detail::ByteSpan bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
   if (detail::is_jpeg(bytes)) return detail::JpegReader(bytes, where).read(options);
   if (detail::is_png(bytes)) return detail::PngReader(bytes, where).read(options);
@@ -47,9 +60,7 @@ namespace detail {
   detail::fail_no_picture(bytes, where);
 }
 
-/// decode_image() of a file, or of a pipe. Throws Error, also when the file cannot be read or is
-/// longer than `options.max_file_bytes`. Thread safe.
-[[nodiscard]] inline Image read_image(const std::string& path, const DecodeOptions& options = {}) {
+VITRAIL_API Image read_image(const std::string& path, const DecodeOptions& options) {
   if (detail::is_folder(path)) fail(path, "is a folder, wanted a picture");
   if (detail::is_device(path)) fail(path, "is a device, wanted a picture");  // /dev/zero never ends
   errno = 0;
@@ -73,6 +84,8 @@ namespace detail {
     fail(path, errno == EISDIR ? "is a folder, wanted a picture" : "cannot be read");
   return decode_image(std::as_bytes(std::span<const char>(bytes)), path, options);
 }
+
+#endif  // VITRAIL_HAS_BODIES
 
 VITRAIL_END_COLD_NAMESPACE
 

@@ -179,8 +179,12 @@ inline void preprocess_as_tensorflow(const Image& image, const PreprocessConfig&
 /// Writes (3, height, width) to `out`, which may be one row of a batch. Throws Error when the
 /// picture is empty, shrinks to nothing, or `out` has another size than preprocessed_size(). Thread
 /// safe; the result does not depend on the number of threads.
-inline void preprocess(const Image& image, const PreprocessConfig& config, Executor& executor,
-                       const TensorView<float, 3>& out) {
+VITRAIL_API void preprocess(const Image& image, const PreprocessConfig& config, Executor& executor,
+                            const TensorView<float, 3>& out);
+
+#if VITRAIL_HAS_BODIES
+VITRAIL_API void preprocess(const Image& image, const PreprocessConfig& config, Executor& executor,
+                            const TensorView<float, 3>& out) {
   if (image.empty()) fail("preprocess", "the picture is empty");
   const std::array<Index, 2> size = preprocessed_size(image.height(), image.width(), config);
   const Index height = size[0];
@@ -225,6 +229,7 @@ inline void preprocess(const Image& image, const PreprocessConfig& config, Execu
     }
   });
 }
+#endif
 
 /// (3, height, width) f32. Throws Error as above. Thread safe.
 [[nodiscard]] inline Tensor<float, 3> preprocess(const Image& image, const PreprocessConfig& config,

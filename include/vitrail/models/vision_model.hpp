@@ -34,15 +34,28 @@ class VisionModel {
     return swin_ ? swin_->set_image_size(H, W) : vit_->set_image_size(H, W);
   }
   void forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
-               const Context& context, Trace* trace = nullptr) const {
-    if (swin_) return swin_->forward(pixels, out, context, trace);
-    vit_->forward(pixels, out, context, trace);
-  }
+               const Context& context, Trace* trace = nullptr) const;
 
  private:
   std::unique_ptr<ViT<T>> vit_;  // one of the two
   std::unique_ptr<Swin<T>> swin_;
 };
+
+template <Scalar T>
+void VisionModel<T>::forward(const TensorView<const T, 4>& pixels, const ViTOutputs<T>& out,
+                             const Context& context, Trace* trace) const {
+  if (swin_) return swin_->forward(pixels, out, context, trace);
+  vit_->forward(pixels, out, context, trace);
+}
+
+#if defined(VITRAIL_COMPILED)
+VITRAIL_API_TEMPLATE void ViT<float>::forward(const TensorView<const float, 4>&,
+                                              const ViTOutputs<float>&, const Context&,
+                                              Trace*) const;
+VITRAIL_API_TEMPLATE void VisionModel<float>::forward(const TensorView<const float, 4>&,
+                                                      const ViTOutputs<float>&, const Context&,
+                                                      Trace*) const;
+#endif
 
 VITRAIL_END_COLD_NAMESPACE
 

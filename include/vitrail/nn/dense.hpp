@@ -46,6 +46,12 @@ struct Dense {
     epilogue.bias = bias_or_null();
     linear<T>(x, before.parameters(), weight, epilogue, y, context);
   }
+  /// The same of rows (M, K) that `make` writes; see linear_of_rows.
+  VITRAIL_NOINLINE void of_rows(RowSource<T> make, MatrixView<T> y, const Context& context,
+                                Epilogue<T> epilogue = {}) const {
+    epilogue.bias = bias_or_null();
+    linear_of_rows<T>(make, weight, epilogue, y, context);
+  }
 };
 
 VITRAIL_END_COLD_NAMESPACE

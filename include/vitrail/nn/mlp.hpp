@@ -28,15 +28,16 @@ struct Mlp {
                              epilogue, y, context);
     }
     const Workspace::Scope scope(context.workspace);
-    MatrixView<T> hidden = context.workspace.template matrix<T>(x.extent(0), fc1.outputs());
+    const MatrixView<T> hidden = context.workspace.template matrix<T>(x.extent(0), fc1.outputs());
     fc1(x, before, hidden, context, {.activation = gated ? Activation::none : activation});
-    if (gated) {
-      const MatrixView<T> gates = hidden.columns(0, fc1.outputs() / 2);
-      gate_rows<T>(activation, hidden, gates, context);
-      hidden = gates;
-    }
-    if (!norm.empty()) norm(hidden, hidden, context);
-    fc2(hidden, y, context, epilogue);
+    if (!gated) return fc2(hidden, norm, y, context, epilogue);
+    // Gates and the norm are applied while fc2 packs its rows.
+    const auto make = [&](Index begin, Index end, T* rows) {
+      const MatrixView<T> made(rows, {end - begin, fc1.outputs() / 2});
+      gate_rows<T>(activation, hidden.slice(begin, end), made);
+      if (!norm.empty()) normalize_rows<T>(made, norm.parameters(), made);
+    };
+    fc2.of_rows(make, y, context, epilogue);
   }
 };
 

@@ -110,10 +110,6 @@ struct MultiHeadAttention {
     const MatrixView<T> k = projected.columns(inner, 2 * inner);
     if (!q_norm.empty()) normalize_heads(q_norm, q, context);
     if (!k_norm.empty()) normalize_heads(k_norm, k, context);
-    if (positions.rotary.kind != RotaryKind::none) {
-      rotate<T>(positions.rotary, positions.prefix, batch, heads, q, context);
-      rotate<T>(positions.rotary, positions.prefix, batch, heads, k, context);
-    }
     MatrixView<T> queries = q;
     if (answers < rows) {
       queries = context.workspace.template matrix<T>(answers, inner);
@@ -126,6 +122,8 @@ struct MultiHeadAttention {
                                   .heads = heads,
                                   .scale = scale_of(inner),
                                   .bias = bias_for(positions, context.workspace),
+                                  .rotary = positions.rotary,
+                                  .prefix = positions.prefix,
                                   .precision = qkv.weight.precision()};
     if (!differential.norm.empty()) return attend_differentially(input, joined, maps, context);
     attention<T>(input, joined, context);
@@ -201,12 +199,14 @@ struct MultiHeadAttention {
   void normalize_heads(const LayerNorm<T>& head_norm, MatrixView<T> x,
                        const Context& context) const {
     const Index hd = head_norm.gamma.count();
-    const Index count = x.extent(1) / hd;
     const NormParameters<T> parameters = head_norm.parameters();
-    context.executor.parallel_for(x.extent(0), [&](Index row) {
-      for (Index head = 0; head < count; ++head) {
-        T* values = x[row].data() + head * hd;
-        normalize_row(values, hd, parameters, values);
+    const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
+    context.executor.parallel_for(tasks, [&](Index task) {
+      const Index begin = task * rows_per_task;
+      const MatrixView<T> rows = x.slice(begin, std::min(x.extent(0), begin + rows_per_task));
+      for (Index column = 0; column < x.extent(1); column += hd) {
+        const MatrixView<T> head = rows.columns(column, column + hd);
+        normalize_rows<T>(head, parameters, head);
       }
     });
   }

@@ -37,18 +37,17 @@ void activate_rows(Activation activation, MatrixView<const T> x, MatrixView<T> y
   });
 }
 
-/// y (M, D) = activation(x (M, first D)) * x (M, last D), the gated unit of SwiGLU (Shazeer 2020);
-/// y may be the first half of x.
+/// y (M, D) = activation(x (M, first D)) * x (M, last D), the gated unit of SwiGLU (Shazeer 2020),
+/// on this thread.
 template <Scalar T>
-void gate_rows(Activation activation, MatrixView<const T> x, MatrixView<T> y,
-               const Context& context) {
+void gate_rows(Activation activation, MatrixView<const T> x, MatrixView<T> y) {
   const Index D = y.extent(1);
   VITRAIL_ASSERT(x.extent(0) == y.extent(0) && x.extent(1) == 2 * D,
                  "gate_rows needs twice as many columns in x");
-  context.executor.parallel_for(x.extent(0), [&](Index m) {
-    const T* row = x.data() + m * x.stride(0);
-    detail::activate_row<T>(activation, row, row + D, D, y.data() + m * y.stride(0));
-  });
+  for (Index m = 0; m < x.extent(0); ++m) {
+    const T* row = x[m].data();
+    detail::activate_row<T>(activation, row, row + D, D, y[m].data());
+  }
 }
 
 VITRAIL_END_NAMESPACE

@@ -13,6 +13,20 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 
 namespace detail {
 
+/// The same with q and k turned, in the workspace.
+template <Scalar T>
+[[nodiscard]] AttentionInput<T> turned(const AttentionInput<T>& in, const Context& context) {
+  AttentionInput<T> result = in;
+  if (in.rotary.empty()) return result;
+  for (MatrixView<const T>* const rows : {&result.q, &result.k}) {
+    const MatrixView<T> to = context.workspace.template matrix<T>(rows->extent(0), rows->extent(1));
+    rotate<T>(in.rotary, in.prefix, in.batch, in.heads, *rows, to, context);
+    *rows = to;
+  }
+  result.rotary = {};
+  return result;
+}
+
 /// The softmaxed weights of query rows [begin, end) of one picture and head into `weights` (end -
 /// begin, Tk).
 template <Scalar T>
@@ -35,20 +49,17 @@ void attention_weights(const AttentionInput<T>& in, Index picture, Index head, I
   }
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// The definition, through Eigen.
 template <Scalar T>
-void plain_attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& context) {
+void plain_attention(const AttentionInput<T>& input, MatrixView<T> out, const Context& context) {
+  const Workspace::Scope scope(context.workspace);
+  const AttentionInput<T> in = turned(input, context);
   const Index hd = in.q.extent(1) / in.heads;
   const Index Tq = in.queries();
   const Index Tk = in.keys();
   constexpr Index tile = 64;  // query rows per task
   const Index tiles = (Tq + tile - 1) / tile;
   const Index tasks = in.batch * in.heads * tiles;
-  const Workspace::Scope scope(context.workspace);
   const TensorView<T, 3> weights(context.workspace.template take<T>(tasks * tile * Tk),
                                  {tasks, tile, Tk});
   const TensorView<T, 3> turned(context.workspace.template take<T>(tasks * hd * Tk),
@@ -92,7 +103,9 @@ void attention(const AttentionInput<T>& in, MatrixView<T> out, const Context& co
 /// The maps themselves, (B, A, Tq, Tk), for whoever wants to look: a second path, so that the first
 /// stays lean.
 template <Scalar T>
-void attention_maps(const AttentionInput<T>& in, TensorView<T, 4> maps, const Context& context) {
+void attention_maps(const AttentionInput<T>& input, TensorView<T, 4> maps, const Context& context) {
+  const Workspace::Scope scope(context.workspace);
+  const AttentionInput<T> in = detail::turned(input, context);
   context.executor.parallel_for(in.batch * in.heads, [&](Index task) {
     const Index picture = task / in.heads;
     const Index head = task % in.heads;

@@ -3,6 +3,7 @@
 #define VITRAIL_OPS_ATTENTION_INPUT_HPP
 
 #include <vitrail/ops/precision.hpp>
+#include <vitrail/ops/rotary.hpp>
 #include <vitrail/tensor/view.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
@@ -19,6 +20,8 @@ struct AttentionInput {
   Index heads = 1;                   // A
   T scale = 1;                       // usually 1 / sqrt(hd)
   TensorView<const T, 3> bias = {};  // (A, Tq or more, Tk), added after scaling; or empty
+  RotaryTable<T> rotary = {};        // turns q and k, but for the first `prefix` tokens; or empty
+  Index prefix = 0;
   // What the products may be rounded to where kernels gain by it: bf16 and int8 both allow bf16.
   Precision precision = Precision::f32;
 

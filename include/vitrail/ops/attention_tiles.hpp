@@ -83,6 +83,10 @@ class TiledAttention {
     const auto prepared_keys = bytes(key_panels_.count * prepared_bytes(hd_));
     const auto prepared_values = bytes(value_panels_.count * prepared_bytes(Tk_));
     const auto queries = bytes(rows * row_bytes(hd_));
+    const MatrixView<float> turned =
+        floats(in_.rotary.empty()
+                   ? 0
+                   : to_block(hd_) * std::max(rows, kernels_.vector * product_.panel_vectors));
     const MatrixView<float> scores = floats(rows * to_block(Tk_));
     const auto weights = bytes(in_place() ? 0 : rows * row_bytes(Tk_));
     const MatrixView<float> sums = floats(rows * kernels_.vector * product_.panel_vectors);
@@ -97,6 +101,7 @@ class TiledAttention {
                       of_worker(prepared_keys),
                       of_worker(prepared_values),
                       of_worker(queries),
+                      turned[worker].data(),
                       scores[worker].data(),
                       of_worker(weights),
                       sums[worker].data(),
@@ -137,6 +142,7 @@ class TiledAttention {
     std::byte* prepared_keys;    // the same, where kernels do not read panels as they are
     std::byte* prepared_values;  //
     std::byte* queries;          // a tile of (hd), packed
+    float* turned;               // a tile or a panel's keys of (hd), with rotary positions
     float* scores;               // a tile of (Tk): in place in blocks, else in rows
     std::byte* weights;          // a tile of (Tk), packed, if not in place
     float* sums;                 // a tile of one panel
@@ -159,6 +165,26 @@ class TiledAttention {
     scratch.weighing.near_rows_per_block = 1;
   }
 
+  struct Rows {
+    const float* data;
+    Index stride;
+  };
+  /// `count` rows of a head's q or k, from a picture's token `token` on, as attention multiplies
+  /// them: where they are, or turned, in `scratch`.
+  [[nodiscard]] Rows turn(Rows x, Index token, Index count, const Scratch& scratch) const {
+    if (in_.rotary.empty()) return x;
+    const Index before = std::clamp(in_.prefix - token, Index{0}, count);  // stay as they are
+    const Index stride = to_block(hd_);
+    kernels_.copy_rows(x.data, x.stride, before, hd_, scratch.turned, stride);
+    if (before == count) return {scratch.turned, stride};
+    const Index n = token + before - in_.prefix;
+    kernels_.rotate(x.data + before * x.stride, x.stride, count - before, hd_,
+                    in_.rotary.kind == RotaryKind::eva, in_.rotary.cosine[n].data(),
+                    in_.rotary.sine[n].data(), in_.rotary.cosine.stride(0),
+                    scratch.turned + before * stride, stride);
+    return {scratch.turned, stride};
+  }
+
   /// Brings the keys and values of head `head` (counted over the batch) into panels.
   void pack_head(Index head, const Scratch& scratch) const {
     const Index row = head / in_.heads * Tk_;
@@ -167,7 +193,9 @@ class TiledAttention {
       const Index key = key_panels_.begin(p);
       const Index width = key_panels_.width(p);
       float* const panel = scratch.keys + key * hd_;
-      kernels_.transpose(&in_.k(row + key, column), in_.k.stride(0), Tk_ - key, hd_, panel, width);
+      const Index count = std::min(width, Tk_ - key);
+      const Rows keys = turn({&in_.k(row + key, column), in_.k.stride(0)}, key, count, scratch);
+      kernels_.transpose(keys.data, keys.stride, count, hd_, panel, width);
       prepare(panel, hd_, width, p, scratch.prepared_keys);
     }
     for (Index p = 0; p < value_panels_.count; ++p) {
@@ -214,7 +242,9 @@ class TiledAttention {
   void run_tile(Index head, Index index, Scratch& scratch) const {
     const Tile tile = tile_at(index);
     const Index row = head / in_.heads * Tq_ + tile.begin;
-    pack(tile, &in_.q(row, head % in_.heads * hd_), in_.q.stride(0), hd_, scratch.queries);
+    const Rows queries = turn({&in_.q(row, head % in_.heads * hd_), in_.q.stride(0)}, tile.begin,
+                              tile.rows, scratch);
+    pack(tile, queries.data, queries.stride, hd_, scratch.queries);
     for (Index p = 0; p < key_panels_.count; ++p) score(tile, p, scratch);
     constexpr Index most_rows = 32;
     VITRAIL_ASSERT(tile.rows <= most_rows, "attention: a tile of too many rows");

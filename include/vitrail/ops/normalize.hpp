@@ -48,26 +48,33 @@ namespace detail {
 
 }  // namespace detail
 
-/// Every row of x (M, D) into y (M, D); in place when both are the same view.
+/// Every row of x (M, D) into y (M, D), on this thread; in place when both are the same view.
+template <Scalar T>
+void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixView<T> y) {
+  VITRAIL_ASSERT(x.extents() == y.extents(), "normalize_rows needs equal extents");
+  if constexpr (std::same_as<T, float>) {
+    if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
+      kernels->normalize(x.data(), x.stride(0), x.extent(0), x.extent(1), detail::norm_arguments(p),
+                         y.data(), y.stride(0), 16);
+      return;
+    }
+  }
+  for (Index row = 0; row < x.extent(0); ++row)
+    normalize_row(x[row].data(), x.extent(1), p, y[row].data());
+}
+
+/// Rows that go together to one thread where they are many.
+inline constexpr Index rows_per_task = 16;
+
+/// The same, shared out.
 template <Scalar T>
 void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixView<T> y,
                     const Context& context) {
-  VITRAIL_ASSERT(x.extents() == y.extents(), "normalize_rows needs equal extents");
-  constexpr Index rows_per_task = 16;
   const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
   context.executor.parallel_for(tasks, [&](Index task) {
     const Index begin = task * rows_per_task;
     const Index end = std::min(x.extent(0), begin + rows_per_task);
-    if constexpr (std::same_as<T, float>) {
-      if (const detail::Kernels* kernels = detail::kernels(); kernels != nullptr) {
-        kernels->normalize(x[begin].data(), x.stride(0), end - begin, x.extent(1),
-                           detail::norm_arguments(p), y[begin].data(), y.stride(0), 16);
-        return;
-      }
-    }
-    for (Index row = begin; row < end; ++row) {
-      normalize_row(x[row].data(), x.extent(1), p, y[row].data());
-    }
+    normalize_rows<T>(x.slice(begin, end), p, y.slice(begin, end));
   });
 }
 

@@ -212,6 +212,11 @@ struct Kernels {
   /// y[r][i] = x[r][i] * factors[r]; in place when both are the same.
   void (*multiply_rows)(const float* x, Index stride, Index rows, Index n, const float* factors,
                         float* y, Index y_stride);
+  /// y[r][i] = x[r][i] * cosine[r][i] + x[r][partner of i] * sine[r][i], i < n, where partners are
+  /// neighbours, or n / 2 apart: RotaryTable. `table_stride` is that of both tables.
+  void (*rotate)(const float* x, Index stride, Index rows, Index n, bool neighbours,
+                 const float* cosine, const float* sine, Index table_stride, float* y,
+                 Index y_stride);
   /// y = activation(x) * gate; `gate` may be null.
   void (*activate)(Activation activation, const float* x, const float* gate, Index n, float* y);
   /// out[k * width + n] = x[n * stride + k] for n < rows and k < columns, zero for rows <= n <

@@ -2,17 +2,23 @@
 #ifndef VITRAIL_OPS_KERNELS_SELECT_HPP
 #define VITRAIL_OPS_KERNELS_SELECT_HPP
 
+#include <vitrail/ops/kernels/kernels.hpp>
+#if VITRAIL_HAS_BODIES
 #include <vitrail/ops/kernels/arm_neon.hpp>
 #include <vitrail/ops/kernels/x86_amx.hpp>
 #include <vitrail/ops/kernels/x86_avx2.hpp>
 #include <vitrail/ops/kernels/x86_avx512.hpp>
+#endif
 
 VITRAIL_BEGIN_NAMESPACE
 
 namespace detail {
 
 /// Null for the generic level, which has no kernels: the plain definitions serve.
-[[nodiscard]] inline const Kernels* kernels_for(CpuLevel level) {
+[[nodiscard]] VITRAIL_API const Kernels* kernels_for(CpuLevel level);
+
+#if VITRAIL_HAS_BODIES
+VITRAIL_API const Kernels* kernels_for(CpuLevel level) {
 #if VITRAIL_X86
   static const std::array<Kernels, 6> tables = {
       avx2::table(CpuLevel::avx2),          avx2::table(CpuLevel::avx2_vnni),
@@ -28,6 +34,7 @@ namespace detail {
   (void)level;
   return nullptr;
 }
+#endif
 
 /// For the level in use now.
 [[nodiscard]] inline const Kernels* kernels() { return kernels_for(cpu_level()); }

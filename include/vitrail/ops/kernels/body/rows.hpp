@@ -235,6 +235,29 @@ VITRAIL_KERNEL static void exponentials(float* x, Index stride, Index rows, Inde
   for (; r < rows; ++r) exponentials_of<1>(x + r * stride, stride, n, block, scale, totals + r);
 }
 
+VITRAIL_KERNEL static void rotate(const float* x, Index stride, Index rows, Index n,
+                                  bool neighbours, const float* cosine, const float* sine,
+                                  Index table_stride, float* y, Index y_stride) {
+  const Index half = neighbours ? n : n / 2;
+  for (Index r = 0; r < rows; ++r) {
+    for (Index begin = 0; begin < n; begin += half) {
+      for (Index i = begin; i < begin + half; i += width) {
+        const Index left = begin + half - i;
+        const Floats own = load_first(x + i, left);
+        const Floats partner = neighbours
+                                   ? swap_neighbours(own)
+                                   : load_first(x + (begin == 0 ? i + half : i - half), left);
+        const Floats turned = multiply(partner, load_first(sine + i, left));
+        store_first(y + i, multiply_add(own, load_first(cosine + i, left), turned), left);
+      }
+    }
+    x += stride;
+    y += y_stride;
+    cosine += table_stride;
+    sine += table_stride;
+  }
+}
+
 VITRAIL_KERNEL static void multiply_rows(const float* x, Index stride, Index rows, Index n,
                                          const float* factors, float* y, Index y_stride) {
   for (Index r = 0; r < rows; ++r, x += stride, y += y_stride) {

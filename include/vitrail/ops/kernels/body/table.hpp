@@ -45,6 +45,7 @@ inline Kernels common_table(CpuLevel level) {
   k.normalize = normalize;
   k.exponentials = exponentials;
   k.multiply_rows = multiply_rows;
+  k.rotate = rotate;
   k.activate = activate_row;
   k.transpose = transpose;
   k.copy_rows = copy_rows;
