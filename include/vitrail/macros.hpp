@@ -64,7 +64,7 @@
 
 // Where VITRAIL_COMPILED is defined (by CMake's target vitrail::compiled), the functions marked
 // VITRAIL_API are in a library: translation units see what they look like, not what they do, and
-// compile in a quarter of the time. The one that makes the library, cmake/compiled.cpp, defines
+// compile in a sixth of the time. The one that makes the library, cmake/compiled.cpp, defines
 // VITRAIL_COMPILING too.
 #if !defined(VITRAIL_COMPILED)
 #define VITRAIL_API inline
