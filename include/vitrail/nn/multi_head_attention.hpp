@@ -200,10 +200,11 @@ struct MultiHeadAttention {
                        const Context& context) const {
     const Index hd = head_norm.gamma.count();
     const NormParameters<T> parameters = head_norm.parameters();
-    const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
+    constexpr Index per_task = detail::rows_per_task;
+    const Index tasks = (x.extent(0) + per_task - 1) / per_task;
     context.executor.parallel_for(tasks, [&](Index task) {
-      const Index begin = task * rows_per_task;
-      const MatrixView<T> rows = x.slice(begin, std::min(x.extent(0), begin + rows_per_task));
+      const Index begin = task * per_task;
+      const MatrixView<T> rows = x.slice(begin, std::min(x.extent(0), begin + per_task));
       for (Index column = 0; column < x.extent(1); column += hd) {
         const MatrixView<T> head = rows.columns(column, column + hd);
         normalize_rows<T>(head, parameters, head);

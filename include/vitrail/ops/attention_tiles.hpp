@@ -9,9 +9,9 @@
 //
 // The scores of a tile (9 x 197 floats: 7 KiB) never leave the first cache, the panels of a head
 // the second, where each worker has its own. Rotary positions turn keys and queries on their way
-// into panels and tiles. Where tiles read another format than f32 (bf16 in
-// bf16 and int8 models, where there are instructions for it), panels are brought into it once per
-// head, and weights once per tile.
+// into panels and tiles. Where tiles read another format than f32 (bf16 in bf16 and int8 models,
+// where there are instructions for it), panels are brought into it once per head, and weights once
+// per tile.
 #ifndef VITRAIL_OPS_ATTENTION_TILES_HPP
 #define VITRAIL_OPS_ATTENTION_TILES_HPP
 

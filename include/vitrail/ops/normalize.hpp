@@ -63,17 +63,21 @@ void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixVie
     normalize_row(x[row].data(), x.extent(1), p, y[row].data());
 }
 
+namespace detail {
+
 /// Rows that go together to one thread where they are many.
 inline constexpr Index rows_per_task = 16;
+
+}  // namespace detail
 
 /// The same, shared out.
 template <Scalar T>
 void normalize_rows(MatrixView<const T> x, const NormParameters<T>& p, MatrixView<T> y,
                     const Context& context) {
-  const Index tasks = (x.extent(0) + rows_per_task - 1) / rows_per_task;
+  const Index tasks = (x.extent(0) + detail::rows_per_task - 1) / detail::rows_per_task;
   context.executor.parallel_for(tasks, [&](Index task) {
-    const Index begin = task * rows_per_task;
-    const Index end = std::min(x.extent(0), begin + rows_per_task);
+    const Index begin = task * detail::rows_per_task;
+    const Index end = std::min(x.extent(0), begin + detail::rows_per_task);
     normalize_rows<T>(x.slice(begin, end), p, y.slice(begin, end));
   });
 }

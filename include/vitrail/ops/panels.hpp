@@ -94,7 +94,7 @@ class Panels {
   }
   [[nodiscard]] std::size_t byte_size() const {
     return static_cast<std::size_t>(bytes_) +
-           static_cast<std::size_t>(column_values_.count()) * sizeof(float);
+           static_cast<std::size_t>(column_values_.count() + pairs_.count()) * sizeof(float);
   }
 
   /// Fills one panel of bf16 from its rows as they are stored: contiguous, at any address.
