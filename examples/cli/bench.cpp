@@ -35,7 +35,8 @@ ViT<float> bench_model(const BenchOptions& options, Executor& executor) {
   const ViTConfig config = make_config(preset, options.preset);
   const auto weights =
       static_cast<std::size_t>(12 * config.depth * config.embed_dim * config.embed_dim);  // about
-  RandomParameters<float> parameters(1, load_options.precision, executor, weights * sizeof(float));
+  RandomParameters<float> parameters(1, load_options.precision, executor, weights * sizeof(float),
+                                     load_options.int8_width);
   ViT<float> vit = ViT<float>::load(config, parameters);
   if (load_options.image_height > 0)
     vit.set_image_size(load_options.image_height, load_options.image_width);

@@ -46,9 +46,10 @@ int convert(const ConvertOptions& options) {
   }
   std::printf("%s: %zu tensors, %.1f MiB", file.string().c_str(), converted.tensors,
               static_cast<double>(converted.bytes) / (1 << 20));
-  if (converted.products > 0)
+  if (converted.products + converted.in_bf16 > 0)
     std::printf("; the weights of %zu products in %s", converted.products,
                 options.model.precision.c_str());
+  if (converted.in_bf16 > 0) std::printf(", of %zu in bf16", converted.in_bf16);
   std::printf("\n");
   return 0;
 }
@@ -71,6 +72,7 @@ void add_convert(CLI::App& app, int& exit_code) {
                    "them")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
+  add_int8_width_option(*command, options->model.int8_width);
   command->add_option("--arch", options->model.architecture,
                       "Architecture of a bare file, such as vit_base_patch16_224");
   command->add_option("--heads", options->model.heads, "Attention heads, where nothing else tells")

@@ -35,6 +35,7 @@ vitrail::LoadOptions ModelOptions::load_options() const {
   if (!size.empty()) std::tie(options.image_height, options.image_width) = parse_size(size);
   if (precision == "bf16") options.precision = vitrail::Precision::bf16;
   if (precision == "int8") options.precision = vitrail::Precision::int8;
+  options.int8_width = int8_width;
   for (std::size_t i = 0; i < std::size(vitrail::position_rule_names); ++i) {
     if (position_rule == vitrail::position_rule_names[i])
       options.position_rule = static_cast<vitrail::PositionRule>(i);
@@ -57,6 +58,15 @@ vitrail::LoadOptions ModelOptions::load_options() const {
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "Threads; 0: one for each processor")
       ->check(CLI::Range(0, 1024));
+}
+
+void add_int8_width_option(CLI::App& command, vitrail::Index& width) {
+  command
+      .add_option("--int8-width", width,
+                  "In int8, products of fewer inputs or outputs stay in bf16; 0: none do, which is "
+                  "sooner and less exact in narrow models")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
 }
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool required) {
@@ -91,6 +101,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool required) 
   command.add_option("--precision", options.precision, "Products in f32, bf16 or int8")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
+  add_int8_width_option(command, options.int8_width);
   const std::vector<std::string> rules(std::begin(vitrail::position_rule_names),
                                        std::end(vitrail::position_rule_names));
   command

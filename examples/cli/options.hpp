@@ -20,6 +20,7 @@ struct ModelOptions {
   vitrail::Index patch = 0;
   int threads = 0;
   std::string precision = "f32";
+  vitrail::Index int8_width = vitrail::default_int8_width;
   std::string position_rule;
   std::string gelu;
   std::string pooling;
@@ -41,6 +42,7 @@ struct ModelOptions {
 void add_model_options(CLI::App& command, ModelOptions& options, bool required);
 /// Adds --threads alone.
 void add_threads_option(CLI::App& command, int& threads);
+void add_int8_width_option(CLI::App& command, vitrail::Index& width);
 
 /// "384" or "384x256" (height x width) to two extents. Throws CLI::ValidationError.
 std::pair<vitrail::Index, vitrail::Index> parse_size(const std::string& text);

@@ -73,8 +73,8 @@ void add_preprocess(CLI::App& app, int& exit_code) {
                    "The safetensors file: <file name>/rgb and <file name>/pixel_values")
       ->required();
   add_model_options(*command, options->model, false);
-  for (const char* flag :
-       {"--precision", "--gelu", "--eps", "--position-resample", "--patch", "--pad", "--lenient"})
+  for (const char* flag : {"--precision", "--int8-width", "--gelu", "--eps", "--position-resample",
+                           "--patch", "--pad", "--lenient"})
     command->remove_option(command->get_option(flag));  // these say nothing about pictures
   command
       ->add_option("--recipe", options->recipe,

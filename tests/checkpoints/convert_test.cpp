@@ -13,12 +13,13 @@ namespace fs = std::filesystem;
 /// A copy of a golden folder's configs beside a converted file; removed at the end of the test.
 class ConvertedFolder {
  public:
-  ConvertedFolder(const std::string& golden, Precision precision) {
+  explicit ConvertedFolder(const std::string& golden, Precision precision,
+                           Index int8_width = default_int8_width) {
     const std::string from = VITRAIL_GOLDEN_DIR "/" + golden;
     for (const char* name : {"config.json", "preprocessor_config.json"})
       if (fs::exists(fs::path(from) / name)) fs::copy(fs::path(from) / name, folder_ / name);
-    converted =
-        convert_checkpoint(from, {.precision = precision, .lenient = true}, file().string());
+    converted = convert_checkpoint(
+        from, {.precision = precision, .int8_width = int8_width, .lenient = true}, file().string());
   }
   [[nodiscard]] fs::path file() const { return folder_ / "model.safetensors"; }
   [[nodiscard]] std::string path() const { return file().parent_path().string(); }
@@ -31,8 +32,9 @@ class ConvertedFolder {
 
 /// Features of a made-up picture, at the model's own size.
 template <Scalar T>
-Tensor<T, 2> features_of(const std::string& path, Precision precision) {
-  const LoadOptions options{.precision = precision, .lenient = true};
+Tensor<T, 2> features_of(const std::string& path, Precision precision,
+                         Index int8_width = default_int8_width) {
+  const LoadOptions options{.precision = precision, .int8_width = int8_width, .lenient = true};
   const VisionModel<T> model = load_model<T>(open_checkpoint(path, options), options);
   const ViTConfig& c = model.config();
   Tensor<T, 4> pixels({1, c.channels, c.image_height, c.image_width});
@@ -55,11 +57,15 @@ class Convert : public testing::TestWithParam<const char*> {};
 
 TEST_P(Convert, GivesTheSameBitsAsRoundingAtLoad) {
   const std::string golden = std::string(VITRAIL_GOLDEN_DIR "/") + GetParam();
-  for (const Precision precision : {Precision::bf16, Precision::int8}) {
-    const ConvertedFolder folder(GetParam(), precision);
-    EXPECT_GT(folder.converted.products, 0U);
-    expect_equal(features_of<float>(folder.path(), precision),
-                 features_of<float>(golden, precision), std::string(name_of(precision)));
+  for (const auto& [precision, int8_width] :
+       {std::pair{Precision::bf16, Index{0}}, {Precision::int8, 0}, {Precision::int8, 64}}) {
+    const ConvertedFolder folder(GetParam(), precision, int8_width);
+    if (int8_width == 0) {
+      EXPECT_GT(folder.converted.products, 0U);
+    }
+    expect_equal(features_of<float>(folder.path(), precision, int8_width),
+                 features_of<float>(golden, precision, int8_width),
+                 std::string(name_of(precision)));
   }
 }
 
@@ -68,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Publishers, Convert,
                          testing::Values("timm_vit_cls", "hf_vit", "npz_vit", "hf_swin"));
 
 TEST(ConvertedFile, ServesInAnyPrecision) {
-  const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
   const auto exact = features_of<double>(folder.path(), Precision::f32);
   const auto f32 = features_of<float>(folder.path(), Precision::f32);
   for (Index i = 0; i < f32.count(); ++i)
@@ -76,9 +82,10 @@ TEST(ConvertedFile, ServesInAnyPrecision) {
 }
 
 TEST(ConvertedFile, SaysWhatItsProductsAreAndHoldsAScaleForEachOutput) {
-  const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
   const Safetensors file(folder.file().string());
   EXPECT_EQ(file.metadata().at(converted_key), "int8");
+  EXPECT_EQ(file.metadata().at(converted_mixing_key), converted_mixing);
   const AnyView& weight = file.at("blocks.0.attn.qkv.weight");
   EXPECT_EQ(weight.dtype, DType::i8);
   EXPECT_EQ(file.at("blocks.0.attn.qkv.weight.scale").shape, Shape({weight.shape[0]}));
@@ -86,8 +93,22 @@ TEST(ConvertedFile, SaysWhatItsProductsAreAndHoldsAScaleForEachOutput) {
   EXPECT_EQ(file.at("blocks.0.norm1.weight").dtype, DType::f32);
 }
 
-TEST(ConvertedFile, IsRefusedWithoutItsScales) {
+/// Whatever width is asked for: int8 products are used as they are stored.
+TEST(ConvertedFile, DecidesItselfWhatIsInInt8) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
+  expect_equal(features_of<float>(folder.path(), Precision::int8),
+               features_of<float>(folder.path(), Precision::int8, 0), "timm_vit_cls");
+}
+
+TEST(ConvertedFile, HoldsNarrowProductsInBf16) {
   const ConvertedFolder folder("timm_vit_cls", Precision::int8);
+  const Safetensors file(folder.file().string());
+  EXPECT_EQ(file.at("blocks.0.attn.qkv.weight").dtype, DType::bf16);
+  EXPECT_FALSE(file.contains("blocks.0.attn.qkv.weight.scale"));
+}
+
+TEST(ConvertedFile, IsRefusedWithoutItsScales) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
   const Safetensors file(folder.file().string());
   std::vector<NamedTensor> tensors;
   for (const auto& [name, view] : file)

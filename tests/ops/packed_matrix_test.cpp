@@ -61,13 +61,18 @@ TEST(PackedMatrix, TellsItsWeightsAsProductsSeeThem) {
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
     Tensor<float, 2> rounded({101, 70});
     copy(w.view(), rounded.view());
-    for (Index n = 0; n < 101; ++n) detail::round_weights(precision, &rounded(n, 0), 70);
+    for (Index n = 0; n < 101; ++n) {
+      detail::round_weights(precision, &rounded(n, 0), 70);
+      if (precision == Precision::int8) detail::hadamard_blocks(&rounded(n, 0), 70);
+    }
     for (const CpuLevel level : levels()) {
       const ScopedCpuLevel scope(level);
       const auto packed = PackedMatrix<float>::pack(w.view(), precision, serial.executor);
-      for (Index n = 0; n < 101; ++n)
+      for (Index n = 0; n < 101; ++n) {
+        const Tensor<float, 1> row = packed.row(n);
         for (Index k = 0; k < 70; ++k)
-          ASSERT_EQ(packed.value(n, k), rounded(n, k)) << name_of(level) << " " << n << " " << k;
+          ASSERT_EQ(row(k), rounded(n, k)) << name_of(level) << " " << n << " " << k;
+      }
     }
   }
 }
@@ -109,6 +114,7 @@ TEST(PackedMatrix, OfStoredInt8IsThatOfItsNumbersTimesTheirScales) {
           stored(n, k) = static_cast<std::int8_t>(k == 0 ? -127 : (n * 31 + k * 57) % 255 - 127);
           numbers(n, k) = scales.back() * static_cast<float>(stored(n, k));
         }
+        detail::hadamard_blocks(&numbers(n, 0), K);  // exact: whole numbers
       }
       const auto packed =
           PackedMatrix<float>::pack_int8(N, K, stored.data(), scales.data(), serial.executor);

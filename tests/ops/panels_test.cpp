@@ -37,6 +37,8 @@ TEST(Panels, HoldEveryWeightWhereTheirPictureShowsIt) {
         detail::Panels panels(*kernels, precision, N, K);
         for (Index p = 0; p < panels.count(); ++p)
           panels.fill(p, &w.view()(p * panels.width(), 0), w.view().stride(0));
+        if (precision == Precision::int8)
+          for (Index n = 0; n < N; ++n) detail::hadamard_blocks(&w.view()(n, 0), K);
         const Index step = panels.product().step;
         const Index steps = (K + step - 1) / step;
         EXPECT_EQ(panels.steps(), panels.product().whole_blocks ? (steps + 15) / 16 * 16 : steps);
@@ -91,6 +93,27 @@ TEST(Panels, OfInt8KnowTheScaleAndTheSumOfEveryOutput) {
         EXPECT_EQ(panels.column_scale()[n], scales[n]);
         EXPECT_EQ(panels.column_sum()[n], static_cast<float>(sum)) << K << " " << n;
       }
+    }
+  }
+}
+
+TEST(Kernels, MixRowsAsTheDefinitionDoes) {
+  for (const CpuLevel level : levels()) {
+    const detail::Kernels* const kernels = detail::kernels_for(level);
+    if (kernels == nullptr) continue;
+    for (const Index K : {1, 63, 64, 100, 192, 777}) {
+      RandomMatrix<> x(1, K, 3);
+      Tensor<float, 1> expected = Tensor<float, 1>::copy_of(x.view()[0]);
+      detail::hadamard_blocks(expected.data(), K);
+      Tensor<float, 1> mixed({K + 1});
+      mixed(K) = 7;
+      kernels->hadamard(&x.view()(0, 0), K, mixed.data());
+      kernels->hadamard(&x.view()(0, 0), K, &x.view()(0, 0));  // in place
+      for (Index k = 0; k < K; ++k) {
+        ASSERT_EQ(mixed(k), expected(k)) << name_of(level) << " " << K << " " << k;
+        ASSERT_EQ(x.view()(0, k), expected(k)) << name_of(level) << " " << K << " " << k;
+      }
+      EXPECT_EQ(mixed(K), 7);
     }
   }
 }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <vector>
 #include <vitrail/ops/precision.hpp>
 
@@ -33,6 +34,49 @@ TEST(Precision, RoundsTiesOfWeightsToEven) {
   detail::round_weights(Precision::int8, row, 6);
   const float expected[] = {127, 0, 2, 0, -2, 3};
   for (int i = 0; i < 6; ++i) EXPECT_EQ(row[i], expected[i]);
+}
+
+TEST(Precision, MixesWholeBlocksOf64ByHadamardsMatrix) {
+  constexpr Index K = 2 * detail::hadamard_block + 5;
+  double row[K];
+  for (Index k = 0; k < K; ++k) row[k] = static_cast<double>(k * 31 % 67 - 30);
+  double mixed[K];
+  std::copy_n(row, K, mixed);
+  detail::hadamard_blocks(mixed, K);
+  for (Index k = 0; k < K; ++k) {
+    const Index block = k / detail::hadamard_block * detail::hadamard_block;
+    double expected = k < 2 * detail::hadamard_block ? 0 : row[k];
+    for (Index i = 0; i < detail::hadamard_block && k < 2 * detail::hadamard_block; ++i) {
+      const bool odd = std::popcount(static_cast<std::size_t>(i & (k - block))) % 2 != 0;
+      expected += (odd ? -1 : 1) * row[block + i] / 8;
+    }
+    EXPECT_EQ(mixed[k], expected) << k;
+  }
+  detail::hadamard_blocks(mixed, K);
+  for (Index k = 0; k < K; ++k) EXPECT_EQ(mixed[k], row[k]) << k;
+}
+
+/// One large value no longer decides how coarse the steps are.
+TEST(Precision, MixingMakesStepsFiner) {
+  const auto error = [](auto round) {
+    std::vector<double> row(192);
+    for (std::size_t k = 0; k < row.size(); ++k)
+      row[k] = k == 70 ? 20 : static_cast<double>(k * 37 % 101) / 50 - 1;
+    const std::vector<double> exact = row;
+    round(row.data());
+    double squares = 0;
+    for (std::size_t k = 0; k < row.size(); ++k)
+      squares += (row[k] - exact[k]) * (row[k] - exact[k]);
+    return std::sqrt(squares);
+  };
+  const auto in_parts = [](double* row) {  // shorter than a block: not mixed, one scale
+    detail::round_activations(Precision::int8, row + 64, 63);
+  };
+  const auto whole = [](double* row) {
+    detail::round_activations(Precision::int8, row, 192);
+    detail::hadamard_blocks(row, 192);
+  };
+  EXPECT_LT(error(whole), 0.5 * error(in_parts));
 }
 
 TEST(Precision, LeavesARowOfZerosAsItIs) {

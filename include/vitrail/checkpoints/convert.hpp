@@ -2,34 +2,34 @@
 //
 //   f32    every floating tensor as f32; the model need not be known
 //   bf16   the weights of products as bf16
-//   int8   NAME as I8 and NAME.scale (outputs) as F32, so that a weight is its number times the
-//          scale of its output; first and last layer as product_precision() says
+//   int8   NAME as I8 and NAME.scale (outputs) as F32, so that a row of weights is its numbers
+//          times the scale of its output, then each whole block of 64 of them times the Hadamard
+//          matrix / 8 (hadamard_blocks); some layers otherwise, as product_precision() says
 //
 // In bf16 and int8 everything else stays as it is stored, and load() packs what it finds: the model
 // is the one that the original gives with that precision, bit for bit.
 #ifndef VITRAIL_CHECKPOINTS_CONVERT_HPP
 #define VITRAIL_CHECKPOINTS_CONVERT_HPP
 
+#include <numeric>
 #include <vitrail/checkpoints/load.hpp>
 #include <vitrail/io/safetensors.hpp>
 
 VITRAIL_BEGIN_NAMESPACE
 
-/// The key in a converted file's __metadata__ that says what its products' weights are stored in.
-inline constexpr const char* converted_key = "vitrail.products";
-
 struct Converted {
   std::size_t tensors = 0;   // written
   std::size_t bytes = 0;     // of their elements
   std::size_t products = 0;  // of them: weights in the precision asked for
+  std::size_t in_bf16 = 0;   // of them: weights in bf16 where int8 was asked for
 };
 
 namespace detail {
 
 /// How a stored tensor holds the weights of a product.
 struct StoredProduct {
-  Index outputs = 0;          // N
-  bool outputs_last = false;  // (K, N) instead of (N, K)
+  Shape shape;  // ours, (N, K...), of all outputs that are stored
+  Layout layout = Layout::same;
   Precision precision = Precision::f32;
 
   friend bool operator==(const StoredProduct&, const StoredProduct&) = default;
@@ -39,9 +39,10 @@ using StoredProducts = std::map<std::string, StoredProduct, NameLess>;
 /// Stands between a model that is loaded and its file, and notes which tensors it multiplies with.
 class ProductNames final : public Parameters<float> {
  public:
-  ProductNames(const Checkpoint& checkpoint, Precision precision)
+  ProductNames(const Checkpoint& checkpoint, const LoadOptions& options)
       : checkpoint_(checkpoint),
-        precision_(precision),
+        precision_(options.precision),
+        int8_width_(options.int8_width),
         file_(checkpoint, Precision::f32, executor_) {}
 
   [[nodiscard]] bool contains(std::string_view name) const override { return file_.contains(name); }
@@ -55,10 +56,14 @@ class ProductNames final : public Parameters<float> {
       if (stored.empty()) continue;
       const Index outputs = shape[0] / static_cast<Index>(source->names.size());
       const bool stacked = source->end > 0 && source->end - source->begin != outputs;
-      const bool last = source->layout == Layout::transposed || source->layout == Layout::hwio;
-      const Shape& whole = checkpoint_.files.tensors.at(stored).shape;
-      const StoredProduct product{source->end > 0 ? whole[0] : outputs, last,
-                                  stacked ? Precision::f32 : product_precision(name, precision_)};
+      const Precision precision = stacked
+                                      ? Precision::f32
+                                      : product_precision(name, shape[0], shape.count() / shape[0],
+                                                          precision_, int8_width_);
+      StoredProduct product{{}, source->layout, precision};
+      product.shape.push_back(source->end > 0 ? checkpoint_.files.tensors.at(stored).shape[0]
+                                              : outputs);
+      for (std::size_t d = 1; d < shape.rank(); ++d) product.shape.push_back(shape[d]);
       // A tensor that two products read in different ways stays as it is.
       const auto [known, is_new] = products_.emplace(stored, product);
       if (!is_new && known->second != product) known->second.precision = Precision::f32;
@@ -71,13 +76,14 @@ class ProductNames final : public Parameters<float> {
  private:
   const Checkpoint& checkpoint_;
   Precision precision_;
+  Index int8_width_;
   SerialExecutor executor_;
   FileParameters<float> file_;
   StoredProducts products_;
 };
 
-inline StoredProducts stored_products(const Checkpoint& checkpoint, Precision precision) {
-  ProductNames names(checkpoint, precision);
+inline StoredProducts stored_products(const Checkpoint& checkpoint, const LoadOptions& options) {
+  ProductNames names(checkpoint, options);
   if (checkpoint.swin) {
     (void)Swin<float>::load(checkpoint.config, *checkpoint.swin, names);
   } else {
@@ -101,23 +107,27 @@ AnyTensor converted_to(const AnyView& view) {
 /// The whole numbers and the scales (outputs) of `view`, as Panels quantises.
 inline std::pair<AnyTensor, AnyTensor> quantised(const AnyView& view,
                                                  const StoredProduct& product) {
-  const Index N = product.outputs;
+  const Index N = product.shape[0];
   const Index K = view.shape.count() / N;
-  const Index row_step = product.outputs_last ? 1 : K;
-  const Index step = product.outputs_last ? N : 1;
+  std::vector<Index> places(static_cast<std::size_t>(N * K));  // of our elements in the file
+  std::iota(places.begin(), places.end(), Index{0});
+  if (product.layout != Layout::same) {
+    const std::vector<Index> stored = places;
+    reorder<Index>(stored, product.shape, product.layout, places.data());
+  }
   Tensor<float, 1> values({N * K});
   view.convert_to(values.flat());
   AnyTensor numbers(DType::i8, view.shape);
+  auto* const to = reinterpret_cast<std::int8_t*>(numbers.bytes().data());
   Tensor<float, 1> scales({N});
   std::vector<float> row(static_cast<std::size_t>(K));
   for (Index n = 0; n < N; ++n) {
-    const float* const from = values.data() + n * row_step;
-    auto* const to = reinterpret_cast<std::int8_t*>(numbers.bytes().data()) + n * row_step;
-    for (Index k = 0; k < K; ++k) row[static_cast<std::size_t>(k)] = from[k * step];
+    const Index* const place = places.data() + n * K;
+    for (std::size_t k = 0; k < row.size(); ++k) row[k] = values(place[k]);
+    hadamard_blocks(row.data(), K);
     scales(n) = weight_scale(row.data(), K);
-    for (Index k = 0; k < K; ++k)
-      to[k * step] =
-          static_cast<std::int8_t>(quantised_weight(row[static_cast<std::size_t>(k)], scales(n)));
+    for (std::size_t k = 0; k < row.size(); ++k)
+      to[place[k]] = static_cast<std::int8_t>(quantised_weight(row[k], scales(n)));
   }
   return {std::move(numbers), AnyTensor(scales.view())};
 }
@@ -150,10 +160,13 @@ inline bool is_as_stored(const NamedTensors& tensors, const std::string& name,
   detail::StoredProducts products;
   if (to_f32) {
     metadata.erase(converted_key);
+    metadata.erase(converted_mixing_key);
   } else {
     checkpoint = open_checkpoint(path, options);
-    products = detail::stored_products(*checkpoint, options.precision);
+    products = detail::stored_products(*checkpoint, options);
     metadata.insert_or_assign(converted_key, std::string(name_of(options.precision)));
+    if (options.precision == Precision::int8)
+      metadata.insert_or_assign(converted_mixing_key, std::string(converted_mixing));
   }
 
   Converted result;
@@ -178,6 +191,7 @@ inline bool is_as_stored(const NamedTensors& tensors, const std::string& name,
       tensors.push_back({name, view});
     }
     if (!to_f32 && precision == options.precision) ++result.products;
+    if (precision == Precision::bf16 && options.precision == Precision::int8) ++result.in_bf16;
   }
   for (const auto& [name, tensor] : made) tensors.push_back({name, tensor.view()});
   write_safetensors(output, tensors, metadata);

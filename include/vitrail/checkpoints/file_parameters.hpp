@@ -7,6 +7,13 @@
 
 VITRAIL_BEGIN_COLD_NAMESPACE
 
+/// The key in a converted file's __metadata__ that says what its products' weights are stored in.
+inline constexpr const char* converted_key = "vitrail.products";
+/// The key and its value there that say that int8 weights were mixed by detail::hadamard_blocks,
+/// along our order of K. Without it they are the weights divided by their scales.
+inline constexpr const char* converted_mixing_key = "vitrail.mixing";
+inline constexpr const char* converted_mixing = "hadamard 64";
+
 namespace detail {
 
 /// Whether `a` and `b` are the same elements in order, but for extents of 1 and for neighbouring
@@ -75,10 +82,12 @@ void reorder(std::span<const T> stored, const Shape& wanted, Layout layout, T* t
 template <Scalar T>
 class FileParameters final : public Parameters<T> {
  public:
-  FileParameters(const Checkpoint& checkpoint, Precision precision, Executor& executor)
+  FileParameters(const Checkpoint& checkpoint, Precision precision, Executor& executor,
+                 Index int8_width = default_int8_width)
       : checkpoint_(checkpoint),
         precision_(precision),
         executor_(executor),
+        int8_width_(int8_width),
         memory_(checkpoint.files.tensors.byte_count()) {}
 
   [[nodiscard]] bool contains(std::string_view name) const override {
@@ -95,7 +104,7 @@ class FileParameters final : public Parameters<T> {
       if (part.view.bytes.empty()) continue;  // a part that is zero
       T* const to = result.data() + p * count;
       gather(part, stored, std::span<T>(to, static_cast<std::size_t>(count)));
-      if (!part.scales.empty()) multiply(part, 0, to, count);
+      if (!part.scales.empty()) dequantise(part, 0, to, count);
       tensors().release(part.view);
     }
     return result;
@@ -104,12 +113,15 @@ class FileParameters final : public Parameters<T> {
   [[nodiscard]] PackedMatrix<T> matrix(std::string_view name, const Shape& shape) override {
     const Index N = shape[0];
     const Index K = N == 0 ? 0 : shape.count() / N;
-    const Precision precision = product_precision(name, precision_);
+    const Precision precision = product_precision(name, N, K, precision_, int8_width_);
     const Stored stored = find_parts(name, shape);
     const Part& first = stored.parts.front();
     PackedMatrix<T> packed;
-    if (precision == Precision::int8 && stored.all_quantised()) {
+    if (precision_ == Precision::int8 && stored.all_quantised()) {
       packed = pack_quantised(stored, N, K);
+    } else if (precision_ == Precision::int8 && precision == Precision::bf16 &&
+               detail::has_int8_alone()) {
+      packed = detail::pack_bf16_as_int8(tensor(name, shape), N, K, executor_, &memory_);
     } else if (stored.layout != Layout::same) {
       const Tensor<T, 1> rows = tensor(name, shape);
       packed = PackedMatrix<T>::pack({rows.data(), {N, K}}, precision, executor_, &memory_);
@@ -165,10 +177,11 @@ class FileParameters final : public Parameters<T> {
   }
 
   /// A stored tensor, or rows of one; no bytes: zeros. `scales`: one for each of our rows where it
-  /// holds weights that `vitrail convert` quantised, else empty.
+  /// holds weights that `vitrail convert` quantised, else empty; `mixed`: by hadamard_blocks.
   struct Part {
     AnyView view = {};
     std::vector<float> scales = {};
+    bool mixed = false;
   };
   /// What one of our tensors is made of: parts of the same shape, row below row.
   struct Stored {
@@ -177,13 +190,13 @@ class FileParameters final : public Parameters<T> {
     std::vector<Part> parts = {};
 
     [[nodiscard]] Index count() const { return static_cast<Index>(parts.size()); }
+    /// As products multiply them.
     [[nodiscard]] bool all_quantised() const {
-      return std::none_of(parts.begin(), parts.end(),
-                          [](const Part& part) { return part.scales.empty(); });
+      return std::all_of(parts.begin(), parts.end(), [](const Part& part) { return part.mixed; });
     }
   };
 
-  /// The elements of a part in our order, not multiplied by their scales.
+  /// The elements of a part in our order, not dequantised.
   static void gather(const Part& part, const Stored& stored, std::span<T> to) {
     if (stored.layout == Layout::same) return part.view.convert_to(to);
     Tensor<T, 1> elements({static_cast<Index>(to.size())});
@@ -201,12 +214,13 @@ class FileParameters final : public Parameters<T> {
     }
   }
 
-  /// `count` elements at `x`, whole rows from row `row` on, times the scales of their rows.
-  static void multiply(const Part& part, Index row, T* x, Index count) {
+  /// `count` elements at `x`, whole rows from row `row` on, out of the numbers of convert.
+  static void dequantise(const Part& part, Index row, T* x, Index count) {
     const Index K = part.view.shape.count() / static_cast<Index>(part.scales.size());
     for (T* const end = x + count; x < end; x += K, ++row) {
       const T scale = static_cast<T>(part.scales[static_cast<std::size_t>(row)]);
       for (Index k = 0; k < K; ++k) x[k] *= scale;
+      if (part.mixed) detail::hadamard_blocks(x, K);
     }
   }
 
@@ -217,7 +231,7 @@ class FileParameters final : public Parameters<T> {
                        {K},
                        part.view.bytes.subspan(static_cast<std::size_t>(row) * bytes, bytes)};
     view.convert_to(std::span<T>(out, static_cast<std::size_t>(K)));
-    if (!part.scales.empty()) multiply(part, row, out, K);
+    if (!part.scales.empty()) dequantise(part, row, out, K);
   }
 
   /// May be packed straight from the mapped file.
@@ -245,7 +259,7 @@ class FileParameters final : public Parameters<T> {
   }
 
   /// The scales of `count` rows from `begin` on: NAME.scale beside int8 NAME, as convert writes it.
-  std::vector<float> read_scales(const std::string& name, Index begin, Index count) {
+  void read_scales(const std::string& name, Index begin, Index count, Part& part) {
     const std::string scale_name = join(name, ".scale");
     const AnyView& view = tensors().at(scale_name);
     if (view.dtype != DType::f32 || view.shape.rank() != 1 || view.shape[0] < begin + count)
@@ -254,7 +268,9 @@ class FileParameters final : public Parameters<T> {
     used_.emplace(std::string(scale_name), view);
     std::vector<float> all(static_cast<std::size_t>(view.shape[0]));
     view.convert_to(std::span<float>(all));
-    return {all.begin() + begin, all.begin() + begin + count};
+    part.scales.assign(all.begin() + begin, all.begin() + begin + count);
+    const auto mixing = tensors().metadata().find(converted_mixing_key);
+    part.mixed = mixing != tensors().metadata().end() && mixing->second == converted_mixing;
   }
 
   Stored find_parts(std::string_view name, const Shape& shape) {
@@ -282,7 +298,7 @@ class FileParameters final : public Parameters<T> {
       }
       tensors().check_size(part.view);
       if (part.view.dtype == DType::i8 && wanted.rank() > 0)
-        part.scales = read_scales(stored_name, source->begin, wanted[0]);
+        read_scales(stored_name, source->begin, wanted[0], part);
       used_.emplace(std::string(stored_name), std::as_const(part.view));
       stored.parts.emplace_back() = std::move(part);
     }
@@ -292,6 +308,7 @@ class FileParameters final : public Parameters<T> {
   const Checkpoint& checkpoint_;
   Precision precision_;
   Executor& executor_;
+  Index int8_width_;
   WeightMemory memory_;
   NamedTensors::Table used_;
 };

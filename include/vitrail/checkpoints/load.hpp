@@ -27,7 +27,8 @@ template <Scalar T>
       google ? PositionRule::timm_npz : PositionRule::timm);
   vit.set_patch_kernel(
       PackedMatrix<T>::pack({kernel.data(), {c.embed_dim, c.channels * P * P}},
-                            product_precision("patch_embed.proj.weight", options.precision),
+                            product_precision("patch_embed.proj.weight", c.embed_dim,
+                                              c.channels * P * P, options.precision),
                             executor),
       P);
 }
@@ -67,7 +68,7 @@ template <Scalar T>
   if (checkpoint.swin) fail(checkpoint.path(), "holds a Swin, expected a Vision Transformer");
   SerialExecutor serial;
   Executor& executor = options.executor == nullptr ? serial : *options.executor;
-  FileParameters<T> parameters(checkpoint, options.precision, executor);
+  FileParameters<T> parameters(checkpoint, options.precision, executor, options.int8_width);
   ViT<T> vit = ViT<T>::load(checkpoint.config, parameters);
   detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);
   const Index P = options.patch_size;
@@ -91,7 +92,8 @@ template <Scalar T>
     fail(checkpoint.path(), "holds a Swin, whose patches cannot be resized");
   SerialExecutor serial;
   FileParameters<T> parameters(checkpoint, options.precision,
-                               options.executor == nullptr ? serial : *options.executor);
+                               options.executor == nullptr ? serial : *options.executor,
+                               options.int8_width);
   std::unique_ptr<Swin<T>> swin(
       new Swin<T>(Swin<T>::load(checkpoint.config, *checkpoint.swin, parameters)));
   detail::settle_surplus(checkpoint, options, parameters.surplus(), surplus);

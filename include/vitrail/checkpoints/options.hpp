@@ -7,6 +7,7 @@
 #include <vector>
 #include <vitrail/io/limits.hpp>
 #include <vitrail/models/config.hpp>
+#include <vitrail/nn/parameters.hpp>
 #include <vitrail/runtime/executor.hpp>
 
 VITRAIL_BEGIN_COLD_NAMESPACE
@@ -15,10 +16,11 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 enum class Fidelity { timm, google };
 
 struct LoadOptions {
-  Precision precision = Precision::f32;  // of the products
-  std::string architecture = {};         // a preset's name, for a bare file
-  Index heads = 0;                       // A, where nothing else tells it
-  Index image_height = 0;                // pixels; 0: as the checkpoint was trained
+  Precision precision = Precision::f32;   // of the products
+  Index int8_width = default_int8_width;  // in int8: narrower products stay in bf16
+  std::string architecture = {};          // a preset's name, for a bare file
+  Index heads = 0;                        // A, where nothing else tells it
+  Index image_height = 0;                 // pixels; 0: as the checkpoint was trained
   Index image_width = 0;
   Index patch_size = 0;  // P; other than the checkpoint's own: the kernel is resized (FlexiViT)
   bool pad_to_patch = false;  // pad pictures with zeros to a multiple of the patch

@@ -13,10 +13,16 @@ VITRAIL_BEGIN_COLD_NAMESPACE
 template <Scalar T>
 class RandomParameters final : public Parameters<T> {
  public:
-  /// `model_bytes`: what the weights will take, about; see WeightMemory.
+  /// `model_bytes`: what the weights will take, about; see WeightMemory. `int8_width`: see
+  /// product_precision().
   RandomParameters(std::uint64_t seed, Precision precision, Executor& executor,
-                   std::size_t model_bytes = WeightMemory::large_model)
-      : state_(seed), precision_(precision), executor_(executor), memory_(model_bytes) {}
+                   std::size_t model_bytes = WeightMemory::large_model,
+                   Index int8_width = default_int8_width)
+      : state_(seed),
+        precision_(precision),
+        executor_(executor),
+        memory_(model_bytes),
+        int8_width_(int8_width) {}
 
   [[nodiscard]] bool contains(std::string_view) const override { return true; }
 
@@ -29,9 +35,11 @@ class RandomParameters final : public Parameters<T> {
 
   [[nodiscard]] PackedMatrix<T> matrix(std::string_view name, const Shape& shape) override {
     const Index K = shape.count() / shape[0];
-    const Tensor<T, 1> values = uniform(shape.count(), 0, std::sqrt(3.0 / static_cast<double>(K)));
-    return PackedMatrix<T>::pack({values.data(), {shape[0], K}},
-                                 product_precision(name, precision_), executor_, &memory_);
+    Tensor<T, 1> values = uniform(shape.count(), 0, std::sqrt(3.0 / static_cast<double>(K)));
+    const Precision held = product_precision(name, shape[0], K, precision_, int8_width_);
+    if (precision_ == Precision::int8 && held == Precision::bf16 && detail::has_int8_alone())
+      return detail::pack_bf16_as_int8(std::move(values), shape[0], K, executor_, &memory_);
+    return PackedMatrix<T>::pack({values.data(), {shape[0], K}}, held, executor_, &memory_);
   }
 
  private:
@@ -50,6 +58,7 @@ class RandomParameters final : public Parameters<T> {
   Precision precision_;
   Executor& executor_;
   WeightMemory memory_;
+  Index int8_width_;
 };
 
 VITRAIL_END_COLD_NAMESPACE

@@ -32,12 +32,13 @@ struct FewQueries {
     SerialExecutor serial;
     FewQueries few;
     Tensor<T, 2> weight({D, inner});
-    for (Index d = 0; d < D; ++d)
-      for (Index n = 0; n < inner; ++n) weight(d, n) = kv.weight.value(k + n, d);
+    for (Index n = 0; n < inner; ++n) {
+      const Tensor<T, 1> row = kv.weight.row(k + n);
+      for (Index d = 0; d < D; ++d) weight(d, n) = row(d);
+    }
     few.keys.weight = PackedMatrix<T>::pack(weight.view(), precision, serial);
     weight = Tensor<T, 2>({inner, D});
-    for (Index d = 0; d < D; ++d)
-      for (Index n = 0; n < inner; ++n) weight(n, d) = kv.weight.value(v + n, d);
+    for (Index n = 0; n < inner; ++n) copy(kv.weight.row(v + n).view(), weight.view()[n]);
     few.values.weight = PackedMatrix<T>::pack(weight.view(), precision, serial);
     if (!kv.bias.empty())
       few.values.bias = Tensor<T, 1>::copy_of(kv.bias.view().slice(v, v + inner));

@@ -257,10 +257,11 @@ class TiledAttention {
 
   /// Rows of n values as a tile reads them; rows past the last repeat it, and nobody reads them.
   void pack(const Tile& tile, const float* x, Index stride, Index n, std::byte* out) const {
-    kernels_.pack_left(product_.left, x, stride, tile.rows, n, out, block_bytes(tile), nullptr);
+    kernels_.pack_left(product_.left, x, stride, tile.rows, n, out, block_bytes(tile), nullptr,
+                       nullptr);
     const Index more = tile.padded - tile.rows;
     kernels_.pack_left(product_.left, x + (tile.rows - 1) * stride, 0, more, n,
-                       out + tile.rows * 64, block_bytes(tile), nullptr);
+                       out + tile.rows * 64, block_bytes(tile), nullptr, nullptr);
   }
 
   /// One tile's scores with panel `p` of the keys.

@@ -18,7 +18,8 @@ using RowSource = FunctionRef<void(Index begin, Index end, T* out)>;
 /// between threads.
 ///
 /// f32 is packed for the kernels of the CPU level in use at that moment. Where there are none, and
-/// for double, the (rounded) matrix is kept as it is and Eigen multiplies: the definition.
+/// for double, the matrix is kept, as round_weights() leaves it, and Eigen multiplies: the
+/// definition.
 template <Scalar T>
 class PackedMatrix {
  public:
@@ -61,8 +62,8 @@ class PackedMatrix {
                        });
   }
 
-  /// Packs (N, K) weights that were quantised before, for Precision::int8: `rows` times `scales`
-  /// (N).
+  /// Packs (N, K) weights that were mixed (detail::hadamard_blocks) and quantised before, for
+  /// Precision::int8: `rows` times `scales` (N).
   [[nodiscard]] static PackedMatrix pack_int8(Index N, Index K, const std::int8_t* rows,
                                               const float* scales, Executor& executor,
                                               WeightMemory* memory = nullptr) {
@@ -85,9 +86,18 @@ class PackedMatrix {
   [[nodiscard]] bool has_panels() const { return has_panels_; }
   [[nodiscard]] const detail::Panels& panels() const { return panels_; }
   [[nodiscard]] MatrixView<const T> plain() const { return plain_.view(); }
-  /// Weight (n, k), as products see it. Slow: for whoever packs it anew.
-  [[nodiscard]] T value(Index n, Index k) const {
-    return has_panels_ ? static_cast<T>(panels_.value(n, k)) : plain_(n, k);
+  /// Row n of the weights (K), as products see it. Slow: for whoever packs it anew.
+  [[nodiscard]] Tensor<T, 1> row(Index n) const {
+    Tensor<T, 1> result({inputs_});
+    if constexpr (std::same_as<T, float>) {
+      if (has_panels_) {
+        panels_.row(n, result.data());
+        return result;
+      }
+    }
+    copy(plain_.view()[n], result.view());
+    if (precision_ == Precision::int8) detail::hadamard_blocks(result.data(), inputs_);
+    return result;
   }
 
  private:

@@ -63,18 +63,19 @@ class Panels {
   [[nodiscard]] const std::byte* panel(Index panel) const {
     return memory_.data + first_byte(panel);
   }
-  /// Weight (n, k), as products see it.
-  [[nodiscard]] float value(Index n, Index k) const {
+  /// Row n of the weights (K), as products see it.
+  void row(Index n, float* out) const {
     const Index step = product().step;
-    const std::byte* const at = panel(n / width()) +
-                                k / step * vectors(n / width()) * vector_bytes() + n % width() * 4 +
-                                k % step * (4 / step);
-    switch (precision_) {
-      case Precision::f32: return *reinterpret_cast<const float*>(at);
-      case Precision::bf16: return static_cast<float>(*reinterpret_cast<const bf16*>(at));
-      case Precision::int8: break;
+    const Index row_bytes = vectors(n / width()) * vector_bytes();
+    const std::byte* const first = panel(n / width()) + n % width() * 4;
+    for (Index k = 0; k < inputs_; ++k) {
+      const std::byte* const at = first + k / step * row_bytes + k % step * (4 / step);
+      out[k] = precision_ == Precision::f32 ? *reinterpret_cast<const float*>(at)
+               : precision_ == Precision::bf16
+                   ? static_cast<float>(*reinterpret_cast<const bf16*>(at))
+                   : static_cast<float>(std::to_integer<int>(*at) - 128) * column_values_(0, n);
     }
-    return static_cast<float>(std::to_integer<int>(*at) - 128) * column_values_(0, n);
+    if (precision_ == Precision::int8) hadamard_blocks(out, inputs_);
   }
   [[nodiscard]] const float* column_scale() const {
     return column_values_.empty() ? nullptr : column_values_.data();
@@ -110,7 +111,8 @@ class Panels {
     transpose_groups(panel, groups);
   }
 
-  /// Fills one panel of int8 from rows quantised before, contiguous, with a scale for each.
+  /// Fills one panel of int8 from rows mixed and quantised before, contiguous, with a scale for
+  /// each.
   void fill_stored_int8(Index panel, const std::int8_t* rows, const float* scales) {
     const Index count = rows_of(panel);
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
@@ -176,9 +178,11 @@ class Panels {
 
   void fill_int8(Index panel, const float* rows, Index stride) {
     const Index count = rows_of(panel);
+    Tensor<float, 1> mixed({inputs_});
+    float* const row = mixed.data();
     AlignedBytes groups(static_cast<std::size_t>(count * padded_steps() * 4));
     for (Index n = 0; n < count; ++n) {
-      const float* const row = rows + n * stride;
+      kernels_->hadamard(rows + n * stride, inputs_, row);
       std::byte* const to = groups.data() + n * padded_steps() * 4;
       const float scale = weight_scale(row, inputs_);
       int sum = 0;

@@ -23,11 +23,18 @@ struct LeftRows {
 /// Rows that are normalised at once, and stay in the first cache until they are converted.
 inline constexpr Index normalised_rows = 3;
 
-/// Rows that one worker keeps between two steps of packing.
+/// Whether rows are mixed before they are rounded (hadamard_blocks).
+inline bool mixes_rows(const Panels& weight) {
+  return weight.product().left == LeftFormat::s8 || weight.product().left == LeftFormat::s16;
+}
+
+/// Rows that one worker keeps between two steps of packing: a mixed one, then those made or
+/// normalised.
 inline Index scratch_rows(const Panels& weight, const LeftRows& rows) {
-  return rows.make != nullptr   ? weight.product().tile_rows()
-         : rows.norm != nullptr ? normalised_rows
-                                : 0;
+  const Index made = rows.make != nullptr   ? weight.product().tile_rows()
+                     : rows.norm != nullptr ? normalised_rows
+                                            : 0;
+  return made + (mixes_rows(weight) ? 1 : 0);
 }
 
 /// A norm whose rows are multiplied by `factor` besides.
@@ -76,9 +83,11 @@ inline void pack_tile(const Product& product, const ProductPlan& plan, const Lef
     std::memset(out + (line * padded + rows) * 64, 0, static_cast<std::size_t>(padded - rows) * 64);
   }
   Quantised* const quantised = left.quantised + tile * weight.product().tile_rows();
+  float* const mixed = scratch;
+  if (mixes_rows(weight)) scratch += K;
   const auto pack = [&](const float* from, Index stride, Index begin_row, Index count) {
     kernels.pack_left(format, from, stride, count, K, out + begin_row * 64, padded * lines * 64,
-                      quantised + begin_row);
+                      mixed, quantised + begin_row);
   };
   if (of.make != nullptr) {
     (*of.make)(begin, begin + rows, scratch);

@@ -79,8 +79,11 @@ VITRAIL_KERNEL_INLINE Floats times_power_of_two(Floats a, Floats n) {
   const Ints exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
   return vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
 }
-/// (a0 a1 a2 a3) -> (a1 a0 a3 a2).
-VITRAIL_KERNEL_INLINE Floats swap_neighbours(Floats a) { return vrev64q_f32(a); }
+/// a[i] <- a[i ^ Distance].
+template <Index Distance>
+VITRAIL_KERNEL_INLINE Floats swap_lanes(Floats a) {
+  return Distance == 1 ? vrev64q_f32(a) : vextq_f32(a, a, 2);
+}
 VITRAIL_KERNEL_INLINE Floats where_less(Floats a, Floats b, Floats then, Floats otherwise) {
   return vbslq_f32(vcltq_f32(a, b), then, otherwise);
 }

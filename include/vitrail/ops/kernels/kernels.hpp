@@ -194,9 +194,12 @@ struct Kernels {
   /// Tile of sums (rows, columns; int8: of integers) to where it belongs.
   void (*finish)(Activation activation, const float* sums, Index sums_stride, Index rows,
                  Index columns, const Finish& finish, const Target& to);
-  /// Rows of K floats into their places in a packed tile; `quantised` (rows) is written for int8.
+  /// Rows of K floats into their places in a packed tile; `quantised` (rows) is written for int8,
+  /// and `mixed` (K) on the way.
   void (*pack_left)(LeftFormat format, const float* x, Index stride, Index rows, Index K,
-                    std::byte* out, Index block_bytes, Quantised* quantised);
+                    std::byte* out, Index block_bytes, float* mixed, Quantised* quantised);
+  /// out (K) = hadamard_blocks of x (K), which may be the same.
+  void (*hadamard)(const float* x, Index K, float* out);
   /// out[r] = what `paired` takes away for row r of a packed tile. Null where there is none.
   void (*pair_products)(const std::byte* left, Index rows, Index K, Index block_bytes, float* out);
   /// out[i] = x[i] as bf16, to nearest, ties to even; zeros up to a multiple of 32.

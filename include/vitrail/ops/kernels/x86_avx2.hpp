@@ -77,8 +77,12 @@ VITRAIL_KERNEL_INLINE Floats times_power_of_two(Floats a, Floats n) {
   const Ints exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), broadcast_int(127));
   return multiply(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
 }
-/// (a0 a1 a2 a3 ...) -> (a1 a0 a3 a2 ...).
-VITRAIL_KERNEL_INLINE Floats swap_neighbours(Floats a) { return _mm256_permute_ps(a, 0xb1); }
+/// a[i] <- a[i ^ Distance].
+template <Index Distance>
+VITRAIL_KERNEL_INLINE Floats swap_lanes(Floats a) {
+  if constexpr (Distance == 4) return _mm256_permute2f128_ps(a, a, 1);
+  return _mm256_permute_ps(a, Distance == 1 ? 0xb1 : 0x4e);
+}
 VITRAIL_KERNEL_INLINE Floats where_less(Floats a, Floats b, Floats then, Floats otherwise) {
   return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }

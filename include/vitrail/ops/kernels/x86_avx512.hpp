@@ -75,8 +75,12 @@ VITRAIL_KERNEL_INLINE Floats nearest(Floats a) {
 VITRAIL_KERNEL_INLINE Floats times_power_of_two(Floats a, Floats n) {
   return _mm512_scalef_ps(a, n);
 }
-/// (a0 a1 a2 a3 ...) -> (a1 a0 a3 a2 ...).
-VITRAIL_KERNEL_INLINE Floats swap_neighbours(Floats a) { return _mm512_permute_ps(a, 0xb1); }
+/// a[i] <- a[i ^ Distance].
+template <Index Distance>
+VITRAIL_KERNEL_INLINE Floats swap_lanes(Floats a) {
+  if constexpr (Distance >= 4) return _mm512_shuffle_f32x4(a, a, Distance == 4 ? 0xb1 : 0x4e);
+  return _mm512_permute_ps(a, Distance == 1 ? 0xb1 : 0x4e);
+}
 VITRAIL_KERNEL_INLINE Floats where_less(Floats a, Floats b, Floats then, Floats otherwise) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, then);
 }

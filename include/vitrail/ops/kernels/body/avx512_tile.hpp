@@ -160,7 +160,7 @@ VITRAIL_KERNEL static void pair_products(const std::byte* left, Index rows, Inde
     const std::byte* at = left;
     for (Index k = 0; k < K; k += 16, at += block_bytes) {
       const Floats x = load(reinterpret_cast<const float*>(at));
-      sum = multiply_add(multiply(x, signs), swap_neighbours(x), sum);
+      sum = multiply_add(multiply(x, signs), swap_lanes<1>(x), sum);
     }
     out[r] = sum_of(sum);
   }

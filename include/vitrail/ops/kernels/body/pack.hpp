@@ -2,6 +2,47 @@
 // inside its namespace, by kernels/{arm,x86}_*.hpp; on its own it is empty.
 #if defined(VITRAIL_KERNEL)
 
+/// 64 values, of which those are added and subtracted that lie `Distance` apart.
+template <Index Distance>
+VITRAIL_KERNEL_INLINE void hadamard_step(Floats (&x)[64 / width]) {
+  if constexpr (Distance >= width) {
+    constexpr Index apart = Distance / width;
+    VITRAIL_UNROLL for (Index i = 0; i < 64 / width; ++i) {
+      if ((i & apart) != 0) continue;
+      const Floats a = x[i];
+      const Floats b = x[i + apart];
+      x[i] = add(a, b);
+      x[i + apart] = subtract(a, b);
+    }
+  } else {
+    alignas(64) float signs[width];
+    VITRAIL_UNROLL for (Index i = 0; i < width; ++i) signs[i] = (i & Distance) == 0 ? 1.0F : -1.0F;
+    const Floats sign = load(signs);
+    VITRAIL_UNROLL for (Index i = 0; i < 64 / width; ++i) {
+      x[i] = multiply_add(x[i], sign, swap_lanes<Distance>(x[i]));
+    }
+  }
+}
+
+/// hadamard_blocks() of a row, which may be `out` itself.
+VITRAIL_KERNEL static void hadamard(const float* x, Index K, float* out) {
+  Index k = 0;
+  for (; k + 64 <= K; k += 64) {
+    Floats block[64 / width];
+    VITRAIL_UNROLL for (Index i = 0; i < 64 / width; ++i) block[i] = load(x + k + i * width);
+    hadamard_step<32>(block);
+    hadamard_step<16>(block);
+    hadamard_step<8>(block);
+    hadamard_step<4>(block);
+    hadamard_step<2>(block);
+    hadamard_step<1>(block);
+    VITRAIL_UNROLL for (Index i = 0; i < 64 / width; ++i) {
+      store(out + k + i * width, multiply(block[i], broadcast(0.125F)));
+    }
+  }
+  for (; k < K; k += width) store_first(out + k, load_first(x + k, K - k), K - k);
+}
+
 /// The scale and zero point with which -128 ... 127 span the row's values and zero.
 VITRAIL_KERNEL static Quantised quantisation_of(const float* x, Index K) {
   Floats low[4];
@@ -47,14 +88,16 @@ VITRAIL_KERNEL_INLINE Ints quantise_block(const float* x, Index count, Floats in
 }
 
 /// One row of K floats in blocks of 64 bytes, `block_bytes` apart; the rest of the last block is
-/// zero.
+/// zero. `mixed` (K) and `quantised` are written for int8.
 VITRAIL_KERNEL static void pack_row(LeftFormat format, const float* x, Index K, std::byte* out,
-                                    Index block_bytes, Quantised* quantised) {
+                                    Index block_bytes, float* mixed, Quantised* quantised) {
   const Index block = left_block(format);
   Floats inverse = broadcast(1.0F);
   Floats zero = broadcast(0.0F);
   Ints sum = broadcast_int(0);
   if (format == LeftFormat::s8 || format == LeftFormat::s16) {
+    hadamard(x, K, mixed);
+    x = mixed;
     *quantised = quantisation_of(x, K);
     inverse = broadcast(1.0F / quantised->scale);
     zero = broadcast(quantised->zero);
@@ -105,7 +148,7 @@ VITRAIL_KERNEL static void pack_row(LeftFormat format, const float* x, Index K, 
 
 /// Rows whose blocks lie side by side.
 VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index stride, Index rows,
-                                     Index K, std::byte* out, Index block_bytes,
+                                     Index K, std::byte* out, Index block_bytes, float* mixed,
                                      Quantised* quantised) {
   for (Index r = 0; r < rows; ++r, x += stride, out += 64) {
     Index k = 0;
@@ -117,7 +160,7 @@ VITRAIL_KERNEL static void pack_left(LeftFormat format, const float* x, Index st
       }
       if (k == K) continue;
     }
-    pack_row(format, x + k, K - k, out + k / 16 * block_bytes, block_bytes,
+    pack_row(format, x + k, K - k, out + k / 16 * block_bytes, block_bytes, mixed,
              quantised == nullptr ? nullptr : quantised + r);
   }
 }

@@ -245,7 +245,7 @@ VITRAIL_KERNEL static void rotate(const float* x, Index stride, Index rows, Inde
         const Index left = begin + half - i;
         const Floats own = load_first(x + i, left);
         const Floats partner = neighbours
-                                   ? swap_neighbours(own)
+                                   ? swap_lanes<1>(own)
                                    : load_first(x + (begin == 0 ? i + half : i - half), left);
         const Floats turned = multiply(partner, load_first(sine + i, left));
         store_first(y + i, multiply_add(own, load_first(cosine + i, left), turned), left);

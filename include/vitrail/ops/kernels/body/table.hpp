@@ -41,6 +41,7 @@ inline Kernels common_table(CpuLevel level) {
   k.attention_bf16 = k.f32;
   k.finish = finish_tile;
   k.pack_left = pack_left;
+  k.hadamard = hadamard;
   k.round_to_bf16 = round_to_bf16;
   k.normalize = normalize;
   k.exponentials = exponentials;
