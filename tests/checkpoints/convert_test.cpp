@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 /// A copy of a golden folder's configs beside a converted file; removed at the end of the test.
 class ConvertedFolder {
  public:
-  explicit ConvertedFolder(const std::string& golden, Precision precision,
-                           Index int8_width = default_int8_width) {
+  ConvertedFolder(const std::string& golden, Precision precision,
+                  Index int8_width = default_int8_width) {
     const std::string from = VITRAIL_GOLDEN_DIR "/" + golden;
     for (const char* name : {"config.json", "preprocessor_config.json"})
       if (fs::exists(fs::path(from) / name)) fs::copy(fs::path(from) / name, folder_ / name);
@@ -105,6 +105,37 @@ TEST(ConvertedFile, HoldsNarrowProductsInBf16) {
   const Safetensors file(folder.file().string());
   EXPECT_EQ(file.at("blocks.0.attn.qkv.weight").dtype, DType::bf16);
   EXPECT_FALSE(file.contains("blocks.0.attn.qkv.weight.scale"));
+}
+
+TEST(ConvertedFile, ThatDoesNotSaySoHoldsNumbersThatAreNotMixed) {
+  const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
+  const ConvertedFolder products("timm_vit_cls", Precision::int8, 0);
+  {
+    const Safetensors file(folder.file().string());
+    std::vector<NamedTensor> numbers;
+    std::vector<std::pair<std::string, AnyTensor>> made;
+    for (const auto& [name, view] : file) {
+      numbers.push_back({name, view});
+      if (name.ends_with(".scale")) continue;
+      made.emplace_back(name, AnyTensor(DType::f32, view.shape));
+      const std::span<float> values(reinterpret_cast<float*>(made.back().second.bytes().data()),
+                                    static_cast<std::size_t>(view.shape.count()));
+      view.convert_to(values);
+      if (view.dtype != DType::i8) continue;
+      std::vector<float> scales(static_cast<std::size_t>(view.shape[0]));
+      file.at(name + ".scale").convert_to(std::span<float>(scales));
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] *= scales[i / (values.size() / scales.size())];
+    }
+    std::vector<NamedTensor> multiplied;
+    for (const auto& [name, tensor] : made) multiplied.push_back({name, tensor.view()});
+    write_safetensors(products.file().string(), multiplied);
+    write_safetensors((folder.file().string() + ".new"), numbers);
+  }
+  fs::rename(folder.file().string() + ".new", folder.file());
+  for (const Precision precision : {Precision::f32, Precision::int8})
+    expect_equal(features_of<float>(folder.path(), precision, 0),
+                 features_of<float>(products.path(), precision, 0), "timm_vit_cls");
 }
 
 TEST(ConvertedFile, IsRefusedWithoutItsScales) {

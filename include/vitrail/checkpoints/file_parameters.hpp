@@ -119,8 +119,7 @@ class FileParameters final : public Parameters<T> {
     PackedMatrix<T> packed;
     if (precision_ == Precision::int8 && stored.all_quantised()) {
       packed = pack_quantised(stored, N, K);
-    } else if (precision_ == Precision::int8 && precision == Precision::bf16 &&
-               detail::has_int8_alone()) {
+    } else if (detail::goes_to_int8(precision_, precision)) {
       packed = detail::pack_bf16_as_int8(tensor(name, shape), N, K, executor_, &memory_);
     } else if (stored.layout != Layout::same) {
       const Tensor<T, 1> rows = tensor(name, shape);
