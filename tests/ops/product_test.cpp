@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <support/levels.hpp>
+#include <thread>
 #include <utility>
 #include <vitrail/ops/linear.hpp>
 #include <vitrail/runtime/thread_pool.hpp>
@@ -197,6 +200,36 @@ TEST(Product, GivesTheSameBitsInGroupsOfRows) {
         }
       }
     }
+  }
+}
+
+/// A worker that has nothing left to begin helps with the rows that another is late with.
+TEST(Product, NoWorkerIsIdleWhileAnotherHasRowsInHand) {
+  constexpr Index M = 240;
+  constexpr Index K = 70;
+  for (const CpuLevel level : levels()) {
+    const ScopedCpuLevel scope(level);
+    ThreadPool pool(2);
+    Workspace workspace;
+    RandomMatrix<> x(M, K, 1);
+    RandomMatrix<> w(96, K, 2);
+    const auto packed = PackedMatrix<float>::pack(w.view(), Precision::f32, pool);
+    if (level == CpuLevel::generic || detail::row_groups(packed.panels(), M, 2) != 2) continue;
+    std::atomic<bool> helped{false};
+    const auto make = [&](Index begin, Index end, float* out) {
+      const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      if (begin == 0)
+        while (!helped && std::chrono::steady_clock::now() < late) std::this_thread::yield();
+      if (begin > 0 && begin < M / 2) helped = true;
+      copy(MatrixView<const float>(x.view()).slice(begin, end),
+           MatrixView<float>(out, {end - begin, K}));
+    };
+    Tensor<float, 2> y({M, 96});
+    Tensor<float, 2> expected({M, 96});
+    linear_of_rows<float>(make, packed, {}, y.view(), {pool, workspace});
+    EXPECT_TRUE(helped) << name_of(level);
+    linear<float>(x.view(), packed, {}, expected.view(), {pool, workspace});
+    EXPECT_EQ(std::memcmp(y.data(), expected.data(), sizeof(float) * M * 96), 0) << name_of(level);
   }
 }
 

@@ -212,7 +212,46 @@ inline void share_panels(const ProductOfRows& of, Index most_workers, const Cont
   });
 }
 
-/// `groups` of rows shared out among `workers`.
+/// A group of rows on its way through both products.
+struct RowGroup {
+  ProductOfRows of;
+  ProductPlans plans;
+  ProductTurns turns;
+  const WorkerMemory& memory;  // of the worker in whose hands it is
+
+  RowGroup(const ProductOfRows& rows, const WorkerMemory& owners)
+      : of(rows), plans(of, of.y.extent(0), 1), turns(plans, 1), memory(owners) {}
+};
+
+/// Where others find the group that a worker has in hand.
+class GroupInHand {
+ public:
+  /// Does the group's work, with whoever comes to help, and returns when all have left.
+  void multiply(RowGroup& group) {
+    group_.store(&group);
+    multiply_rows(group.of, group.plans, group.memory, group.turns, 0);
+    // As in ThreadPool: a helper counts itself before it looks, so one of the two sees the other.
+    group_.store(nullptr);
+    spin_until([this] { return helpers_.load() == 0; });
+  }
+  /// Takes tiles and panels of the group, if there is one, until none are left.
+  void help(WorkerMemory memory) {
+    helpers_.fetch_add(1);
+    if (RowGroup* const group = group_.load(); group != nullptr) {
+      memory.left = group->memory.left;
+      memory.between = group->memory.between;
+      multiply_rows(group->of, group->plans, memory, group->turns, 0);
+    }
+    helpers_.fetch_sub(1);
+  }
+
+ private:
+  alignas(128) std::atomic<RowGroup*> group_ = nullptr;
+  std::atomic<int> helpers_ = 0;
+};
+
+/// `groups` of rows shared out among `workers`. Who finds none left helps with those in hand, as
+/// cores are seldom equally fast.
 inline void share_rows(const ProductOfRows& of, Index groups, Index workers,
                        const Context& context) {
   const ProductKernels& product = of.first.weight.product();
@@ -224,16 +263,18 @@ inline void share_rows(const ProductOfRows& of, Index groups, Index workers,
   const Workspace::Scope scope(context.workspace);
   const ProductMemory memory(of, largest, workers, workers, context.workspace);
   WorkRanges ranges(groups, workers);
+  std::array<GroupInHand, WorkRanges::most_workers> in_hand;
   context.executor.parallel_for(workers, [&](Index worker) {
     const TileScope tile_scope(product);
     const WorkerMemory own = memory.of(worker);
     for (Index g = ranges.next(worker); g >= 0; g = ranges.next(worker)) {
-      const ProductOfRows part = of.slice(tiles.first_row(g * tiles.count() / groups),
-                                          tiles.first_row((g + 1) * tiles.count() / groups));
-      const ProductPlans plans(part, part.y.extent(0), 1);
-      ProductTurns turns(plans, 1);
-      multiply_rows(part, plans, own, turns, 0);
+      RowGroup group(of.slice(tiles.first_row(g * tiles.count() / groups),
+                              tiles.first_row((g + 1) * tiles.count() / groups)),
+                     own);
+      in_hand[static_cast<std::size_t>(worker)].multiply(group);
     }
+    for (Index i = 1; i < workers; ++i)
+      in_hand[static_cast<std::size_t>((worker + i) % workers)].help(own);
   });
 }
 

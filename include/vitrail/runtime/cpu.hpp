@@ -110,13 +110,14 @@ inline void read_cache_sizes(Cpu& cpu) {
 #endif
 
 #if VITRAIL_X86
-/// Zen 3 and 4, whose units for additions can do nothing else.
+/// Zen 3, 4 and 5, whose units for additions can do nothing else.
 inline bool has_adding_units() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(0, &a, &b, &c, &d) == 0) return false;
   const bool amd = b == 0x68747541U && d == 0x69746e65U && c == 0x444d4163U;  // AuthenticAMD
   if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
-  return amd && ((a >> 8) & 0xfU) + ((a >> 20) & 0xffU) == 0x19U;  // the family
+  const unsigned family = ((a >> 8) & 0xfU) + ((a >> 20) & 0xffU);
+  return amd && (family == 0x19U || family == 0x1aU);
 }
 #endif
 

@@ -37,9 +37,11 @@ struct F32 : FloatSums {
 };
 
 /// f32 products of which half are made in pairs. Every instruction keeps its place: with 27 sums
-/// and four more vectors in use a compiler that reorders them runs out of registers.
+/// and four more vectors in use a compiler that reorders them runs out of registers. Pairs load
+/// much, so the steps between them do not: a broadcast of their own for each row.
 struct PairedF32 : F32 {
   static constexpr bool multiplies_pairs = true;
+  static constexpr bool fold_broadcast = false;
   VITRAIL_KERNEL_INLINE Right right(const std::byte* p, int) {
     Right b;
     __asm__ volatile("vmovups %1, %0" : "=v"(b) : "m"(*reinterpret_cast<const __m512*>(p)));

@@ -23,7 +23,7 @@ ProductKernels product(LeftFormat left, Index step) {
   product.piece_blocks = 48;  // 768 steps of f32
   product.bunch_panels = 1;
   product.saturate = saturate<Op>;
-  product.operations_per_round = 12 * width * 2 * step / Op::parts;
+  product.operations_per_round = tile_rows * panel_vectors * width * 2 * step / Op::parts;
   fill_tiles<Op, panel_vectors>(product);
   return product;
 }
