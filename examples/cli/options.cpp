@@ -62,9 +62,10 @@ void add_threads_option(CLI::App& command, int& threads) {
 
 void add_int8_width_option(CLI::App& command, vitrail::Index& width) {
   command
-      .add_option("--int8-width", width,
-                  "In int8, products of fewer inputs or outputs stay in bf16; 0: none do, which is "
-                  "sooner and less exact in narrow models")
+      .add_option(
+          "--int8-width", width,
+          "In int8, products of fewer inputs or outputs stay in bf16, those of the first two "
+          "blocks in f32; 0: none do, which is sooner and less exact in narrow models")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
 }

@@ -96,15 +96,20 @@ TEST(ConvertedFile, SaysWhatItsProductsAreAndHoldsAScaleForEachOutput) {
 /// Whatever width is asked for: int8 products are used as they are stored.
 TEST(ConvertedFile, DecidesItselfWhatIsInInt8) {
   const ConvertedFolder folder("timm_vit_cls", Precision::int8, 0);
-  expect_equal(features_of<float>(folder.path(), Precision::int8),
-               features_of<float>(folder.path(), Precision::int8, 0), "timm_vit_cls");
+  const Checkpoint checkpoint = open_checkpoint(folder.path(), {.precision = Precision::int8});
+  SerialExecutor serial;
+  for (const Index width : {Index{0}, default_int8_width}) {
+    FileParameters<float> parameters(checkpoint, Precision::int8, serial, width);
+    EXPECT_EQ(parameters.matrix("blocks.1.mlp.fc1.weight", {96, 24}).precision(), Precision::int8);
+  }
 }
 
-TEST(ConvertedFile, HoldsNarrowProductsInBf16) {
+TEST(ConvertedFile, HoldsNarrowProductsInBf16AndThoseOfTheFirstBlocksAsTheyWere) {
   const ConvertedFolder folder("timm_vit_cls", Precision::int8);
   const Safetensors file(folder.file().string());
-  EXPECT_EQ(file.at("blocks.0.attn.qkv.weight").dtype, DType::bf16);
-  EXPECT_FALSE(file.contains("blocks.0.attn.qkv.weight.scale"));
+  EXPECT_EQ(file.at("blocks.2.attn.qkv.weight").dtype, DType::bf16);
+  EXPECT_FALSE(file.contains("blocks.2.attn.qkv.weight.scale"));
+  EXPECT_EQ(file.at("blocks.1.attn.qkv.weight").dtype, DType::f32);
 }
 
 TEST(ConvertedFile, ThatDoesNotSaySoHoldsNumbersThatAreNotMixed) {

@@ -91,7 +91,8 @@ TEST(Convert, ToInt8ShrinksTheFileAndAnswersTheSame) {
   const auto size = [](const std::string& folder) {
     return static_cast<double>(std::filesystem::file_size(folder + "/model.safetensors"));
   };
-  // The model is narrow: by default its products stay in bf16.
+  // The model is narrow: by default products stay in bf16, those of the first two of three blocks
+  // in f32.
   double larger = size(from);
   for (const auto& [width, products] :
        {std::pair{"", "of 0 products in int8, of "}, {" --int8-width 0", " products in int8"}}) {
@@ -100,7 +101,7 @@ TEST(Convert, ToInt8ShrinksTheFileAndAnswersTheSame) {
         vitrail_program("convert " + from + " " + to + " --precision int8" + width);
     ASSERT_EQ(outcome.code, 0) << outcome.error;
     EXPECT_NE(outcome.out.find(products), std::string::npos) << outcome.out;
-    EXPECT_LT(size(to), 0.9 * larger);
+    EXPECT_LT(size(to), 0.95 * larger);
     larger = size(to);
     EXPECT_EQ(logits(to, width), logits(from, width));
     expect_error("convert " + to + " " + (scratch / "again"), {"holds int8 weights"});

@@ -53,10 +53,10 @@ TEST(RandomParameters, InInt8TakeItForNarrowProductsWhereItAloneHasInstructions)
     RandomParameters<float> parameters(1, Precision::int8, serial);
     const bool alone = level == CpuLevel::avx2_vnni || level == CpuLevel::avx512_vnni ||
                        level == CpuLevel::neon_dotprod;
-    EXPECT_EQ(parameters.matrix("blocks.1.mlp.fc1.weight", {256, 192}).precision(),
+    EXPECT_EQ(parameters.matrix("blocks.2.mlp.fc1.weight", {256, 192}).precision(),
               alone ? Precision::int8 : Precision::bf16)
         << name_of(level);
-    EXPECT_EQ(parameters.matrix("blocks.1.mlp.fc1.weight", {256, 256}).precision(),
+    EXPECT_EQ(parameters.matrix("blocks.2.mlp.fc1.weight", {256, 256}).precision(),
               Precision::int8);
   }
 }

@@ -119,8 +119,8 @@ class FileParameters final : public Parameters<T> {
     PackedMatrix<T> packed;
     if (precision_ == Precision::int8 && stored.all_quantised()) {
       packed = pack_quantised(stored, N, K);
-    } else if (detail::goes_to_int8(precision_, precision)) {
-      packed = detail::pack_bf16_as_int8(tensor(name, shape), N, K, executor_, &memory_);
+    } else if (detail::goes_to_int8(name, precision_, precision)) {
+      packed = detail::pack_as_int8(tensor(name, shape), N, K, precision, executor_, &memory_);
     } else if (stored.layout != Layout::same) {
       const Tensor<T, 1> rows = tensor(name, shape);
       packed = PackedMatrix<T>::pack({rows.data(), {N, K}}, precision, executor_, &memory_);

@@ -17,7 +17,7 @@ enum class Fidelity { timm, google };
 
 struct LoadOptions {
   Precision precision = Precision::f32;   // of the products
-  Index int8_width = default_int8_width;  // in int8: narrower products stay in bf16
+  Index int8_width = default_int8_width;  // see product_precision()
   std::string architecture = {};          // a preset's name, for a bare file
   Index heads = 0;                        // A, where nothing else tells it
   Index image_height = 0;                 // pixels; 0: as the checkpoint was trained

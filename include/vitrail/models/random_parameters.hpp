@@ -37,8 +37,8 @@ class RandomParameters final : public Parameters<T> {
     const Index K = shape.count() / shape[0];
     Tensor<T, 1> values = uniform(shape.count(), 0, std::sqrt(3.0 / static_cast<double>(K)));
     const Precision held = product_precision(name, shape[0], K, precision_, int8_width_);
-    if (detail::goes_to_int8(precision_, held))
-      return detail::pack_bf16_as_int8(std::move(values), shape[0], K, executor_, &memory_);
+    if (detail::goes_to_int8(name, precision_, held))
+      return detail::pack_as_int8(std::move(values), shape[0], K, held, executor_, &memory_);
     return PackedMatrix<T>::pack({values.data(), {shape[0], K}}, held, executor_, &memory_);
   }
 

@@ -13,41 +13,48 @@
 
 VITRAIL_BEGIN_COLD_NAMESPACE
 
-/// Products of fewer inputs or outputs stay in bf16 where a model is loaded in int8, unless asked
-/// otherwise.
+/// Products of fewer inputs or outputs stay in bf16 or f32 where a model is loaded in int8, unless
+/// asked otherwise.
 inline constexpr Index default_int8_width = 256;
 
+/// Whether `name` is the weight of a model's first layer, which sees pixels, or of its last, which
+/// writes the logits.
+[[nodiscard]] constexpr bool is_first_or_last_layer(std::string_view name) {
+  return name == "patch_embed.proj.weight" || name == "head.weight" || name == "head_dist.weight";
+}
+
 /// What the weight `name` (N, K) is held in when a model is loaded in `asked`. In int8 the first
-/// layer, which sees pixels, and the last, which writes the logits, stay in f32; the first
-/// projection, of which all later blocks read, in bf16; and so do narrow products, where int8 gains
-/// least and its errors average out least: README, "int8".
+/// layer and the last stay in f32; the first projection, of which all later blocks read, in bf16;
+/// and so do narrow products, where int8 gains least and its errors average out least, but for
+/// those of the first two blocks, which stay in f32: README, "int8".
 [[nodiscard]] constexpr Precision product_precision(std::string_view name, Index N, Index K,
                                                     Precision asked,
                                                     Index int8_width = default_int8_width) {
   if (asked != Precision::int8) return asked;
-  const bool first = name == "patch_embed.proj.weight";
-  const bool last = name == "head.weight" || name == "head_dist.weight";
-  if (first || last) return Precision::f32;
-  const bool early = name == "blocks.0.attn.proj.weight";
-  return early || std::min(N, K) < int8_width ? Precision::bf16 : asked;
+  if (is_first_or_last_layer(name)) return Precision::f32;
+  const bool narrow = std::min(N, K) < int8_width;
+  const bool early = name.starts_with("blocks.0.") || name.starts_with("blocks.1.");
+  if (narrow && early) return Precision::f32;
+  return narrow || name == "blocks.0.attn.proj.weight" ? Precision::bf16 : asked;
 }
 
 namespace detail {
 
-/// Whether a product held in `held` is multiplied in int8 after all where a model is loaded in
-/// `asked`: in int8, on a CPU level that has instructions for int8 and none for bf16. It is four
-/// times as fast there.
-[[nodiscard]] inline bool goes_to_int8(Precision asked, Precision held) {
-  if (asked != Precision::int8 || held != Precision::bf16) return false;
+/// Whether the product of `name`, held in `held`, is multiplied in int8 after all where a model is
+/// loaded in `asked`: in int8, on a CPU level that has instructions for int8 and none for bf16. It
+/// is four times as fast there.
+[[nodiscard]] inline bool goes_to_int8(std::string_view name, Precision asked, Precision held) {
+  if (asked != Precision::int8 || held == Precision::int8 || is_first_or_last_layer(name))
+    return false;
   const Kernels* const cpu = kernels();
   return cpu != nullptr && cpu->int8.left == LeftFormat::s8 && cpu->bf16.left != LeftFormat::bf16;
 }
 
-/// Packs `rows` (N, K) for goes_to_int8(): out of bf16, as converted files hold them.
+/// Packs `rows` (N, K) for goes_to_int8(): out of `held`, as converted files hold them.
 template <Scalar T>
-[[nodiscard]] PackedMatrix<T> pack_bf16_as_int8(Tensor<T, 1> rows, Index N, Index K,
-                                                Executor& executor, WeightMemory* memory) {
-  round_weights(Precision::bf16, rows.data(), rows.count());
+[[nodiscard]] PackedMatrix<T> pack_as_int8(Tensor<T, 1> rows, Index N, Index K, Precision held,
+                                           Executor& executor, WeightMemory* memory) {
+  round_weights(held, rows.data(), rows.count());
   return PackedMatrix<T>::pack({rows.data(), {N, K}}, Precision::int8, executor, memory);
 }
 

@@ -3,7 +3,8 @@
 // A pass reads all weights once, in order; in pages of 4 KiB the translation of addresses takes up
 // to a tenth of that time, and most matrices are too small for large pages of their own. A large
 // model has large pages from the beginning. They cost more when they are touched first than a few
-// passes of a small one gain: that one begins with small pages, and moves when it is used on.
+// passes of a small one gain: that one begins with small pages, and moves when it is used on,
+// unless small pages are dear.
 #ifndef VITRAIL_OPS_WEIGHT_MEMORY_HPP
 #define VITRAIL_OPS_WEIGHT_MEMORY_HPP
 
@@ -75,7 +76,8 @@ class WeightMemory {
     const std::size_t padded = (size + tensor_alignment - 1) / tensor_alignment * tensor_alignment;
     if (chunk_ == nullptr || !chunk_->has_room(padded)) {
       const std::size_t bytes = std::max(padded, std::min(model_bytes_, chunk_bytes));
-      const bool large = model_bytes_ == 0 || model_bytes_ >= large_model;
+      const bool large = model_bytes_ == 0 || model_bytes_ >= large_model ||
+                         (bytes >= detail::huge_page && detail::small_pages_are_slow());
       chunk_ = std::make_shared<detail::WeightChunk>(bytes, large);
     }
     return {chunk_, chunk_->take(padded)};

@@ -87,7 +87,10 @@ class Workspace {
       used_ = 0;
     }
     if (block_ == blocks_.size()) {
-      blocks_.emplace_back(std::max(bytes, smallest_block));
+      blocks_.push_back(detail::small_pages_are_slow()
+                            ? detail::huge_bytes((bytes + detail::huge_page - 1) /
+                                                 detail::huge_page * detail::huge_page)
+                            : AlignedBytes(std::max(bytes, smallest_block)));
       used_ = 0;
     }
     std::byte* start = blocks_[block_].data() + used_;
