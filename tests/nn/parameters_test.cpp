@@ -25,7 +25,7 @@ TEST(Parameters, InInt8KeepTheFirstProjectionInBf16) {
 }
 
 TEST(Parameters, InInt8KeepNarrowProductsInBf16) {
-  for (const char* name : {"blocks.2.attn.proj.weight", "blocks.10.mlp.fc1.weight",
+  for (const char* name : {"blocks.1.attn.qkv.weight", "blocks.10.mlp.fc1.weight",
                            "attn_pool.proj.weight", "pre_logits.weight"}) {
     EXPECT_EQ(product_precision(name, 256, 256, Precision::int8), Precision::int8) << name;
     EXPECT_EQ(product_precision(name, 255, 256, Precision::int8), Precision::bf16) << name;
@@ -36,15 +36,13 @@ TEST(Parameters, InInt8KeepNarrowProductsInBf16) {
   }
 }
 
-TEST(Parameters, InInt8KeepTheFirstTwoBlocksInF32WhereTheyAreNarrow) {
-  for (const char* name : {"blocks.0.attn.proj.weight", "blocks.1.mlp.fc2.weight"}) {
+TEST(Parameters, InInt8KeepTheFirstBlockAndProjectionsInF32WhereTheyAreNarrow) {
+  for (const char* name : {"blocks.0.mlp.fc1.weight", "blocks.11.attn.proj.weight"}) {
+    EXPECT_EQ(product_precision(name, 256, 256, Precision::int8), Precision::int8) << name;
     EXPECT_EQ(product_precision(name, 255, 256, Precision::int8), Precision::f32) << name;
+    EXPECT_EQ(product_precision(name, 255, 256, Precision::int8, 0), Precision::int8) << name;
     EXPECT_EQ(product_precision(name, 255, 256, Precision::bf16), Precision::bf16) << name;
   }
-  EXPECT_EQ(product_precision("blocks.1.mlp.fc2.weight", 256, 256, Precision::int8),
-            Precision::int8);
-  EXPECT_EQ(product_precision("blocks.1.mlp.fc2.weight", 255, 256, Precision::int8, 0),
-            Precision::int8);
 }
 
 /// On a level with instructions for int8 and none for bf16 everything but the two ends is in int8.

@@ -33,8 +33,8 @@ inline constexpr Index default_int8_width = 256;
   if (asked != Precision::int8) return asked;
   if (is_first_or_last_layer(name)) return Precision::f32;
   const bool narrow = std::min(N, K) < int8_width;
-  const bool early = name.starts_with("blocks.0.") || name.starts_with("blocks.1.");
-  if (narrow && early) return Precision::f32;
+  if (narrow && (name.starts_with("blocks.0.") || name.ends_with("attn.proj.weight")))
+    return Precision::f32;
   return narrow || name == "blocks.0.attn.proj.weight" ? Precision::bf16 : asked;
 }
 
