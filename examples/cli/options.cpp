@@ -64,8 +64,8 @@ void add_int8_width_option(CLI::App& command, vitrail::Index& width) {
   command
       .add_option(
           "--int8-width", width,
-          "In int8, products of fewer inputs or outputs stay in bf16, those of the first two "
-          "blocks in f32; 0: none do, which is sooner and less exact in narrow models")
+          "In int8, products of fewer inputs or outputs stay in bf16, some in f32; 0: none do, "
+          "which is sooner and less exact in narrow models")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
 }

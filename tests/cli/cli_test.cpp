@@ -91,8 +91,7 @@ TEST(Convert, ToInt8ShrinksTheFileAndAnswersTheSame) {
   const auto size = [](const std::string& folder) {
     return static_cast<double>(std::filesystem::file_size(folder + "/model.safetensors"));
   };
-  // The model is narrow: by default products stay in bf16, those of the first two of three blocks
-  // in f32.
+  // The model is narrow: by default its products stay in bf16, some in f32.
   double larger = size(from);
   for (const auto& [width, products] :
        {std::pair{"", "of 0 products in int8, of "}, {" --int8-width 0", " products in int8"}}) {

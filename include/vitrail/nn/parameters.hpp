@@ -24,9 +24,9 @@ inline constexpr Index default_int8_width = 256;
 }
 
 /// What the weight `name` (N, K) is held in when a model is loaded in `asked`. In int8 the first
-/// layer and the last stay in f32; the first projection, of which all later blocks read, in bf16;
-/// and so do narrow products, where int8 gains least and its errors average out least, but for
-/// those of the first two blocks, which stay in f32: README, "int8".
+/// layer and the last stay in f32, the first projection, of which all later blocks read, in bf16.
+/// Narrow products, where int8 gains least and its errors average out least, stay in bf16, those of
+/// the first block and of attention's projections in f32: README, "int8".
 [[nodiscard]] constexpr Precision product_precision(std::string_view name, Index N, Index K,
                                                     Precision asked,
                                                     Index int8_width = default_int8_width) {

@@ -1,6 +1,7 @@
 // The driver of the packed product, or of the two of an MLP: shares y (M, N) out among workers.
 //
-//   many rows   groups of rows, each through all panels, and through both products, on one worker
+//   many rows   groups of rows, each through all panels, and through both products, on one worker,
+//               and on those who find no group left
 //   few rows    1. tiles of rows are packed; when all are
 //               2. units are multiplied: panels of weights against one group of tiles, all of them
 //                  as a rule; when all are
