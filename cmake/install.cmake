@@ -16,6 +16,20 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/vitrail-config-vers
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/vitrail-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/vitrail-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitrail)
+# For `pkg-config --cflags --libs`: the same three, found from where they lie, whatever the prefix.
+set(pkgconfig_names vitrail vitrail-image-io)
+if(VITRAIL_BUILD_COMPILED)
+  list(APPEND pkgconfig_names vitrail-compiled)
+endif()
+set(compiled_needs vitrail)
+if(JPEG_FOUND AND PNG_FOUND)
+  set(compiled_needs vitrail-image-io)
+endif()
+file(RELATIVE_PATH to_include ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+foreach(name ${pkgconfig_names})
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/pkgconfig/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 if(TARGET vitrail_cli)
   install(TARGETS vitrail_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/models/fashion_mnist

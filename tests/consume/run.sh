@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: run.sh include|add_subdirectory|find_package|fetch_content|compiled SOURCE WORK CXX
-# Builds the consumer in one of the ways and runs it on the bundled model.
+# Builds the consumer in one of the ways and runs it on the bundled model. What is installed is used by way of pkg-config too.
 set -eu
 way=$1 source=$2 work=$3 cxx=$4
 rm -rf "$work"
@@ -24,3 +24,16 @@ else
   cmake --build "$work" --target consumer
 fi
 [ "$("$work/consumer" "$model")" = vit_tiny_patch16_224 ]
+if [ -d "$work/prefix" ]; then
+  PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name vitrail.pc)")
+  export PKG_CONFIG_PATH
+  main=$source/tests/consume/main.cpp name=vitrail
+  if [ "$way" = compiled ]; then main=$source/examples/hello/hello.cpp name=vitrail-compiled; fi
+  # shellcheck disable=SC2046
+  "$cxx" -std=c++20 "$main" $(pkg-config --cflags --libs $name) -o "$work/by_pkg_config"
+  if [ "$way" = compiled ]; then
+    "$work/by_pkg_config" "$model" "$model/pictures/bag.png" | grep -q Bag
+  else
+    [ "$("$work/by_pkg_config" "$model")" = vit_tiny_patch16_224 ]
+  fi
+fi
