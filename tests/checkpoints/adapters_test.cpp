@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <fstream>
 #include <support/golden_folder.hpp>
+#include <support/temporary_folder.hpp>
 #include <vitrail/checkpoints/verify.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
 
 using namespace vitrail;
+using vitrail_test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 std::string base_of(const std::string& name) {
@@ -52,10 +54,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Adapters,
 /// What laying `tensors` of an adapter over its base says.
 std::string message_of(const std::string& name, const std::vector<NamedTensor>& tensors,
                        bool with_config = true) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("adapter_" + name);
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  const std::string file = (folder / "overlay.safetensors").string();
+  const TemporaryFolder folder;
+  const std::string file = folder / "overlay.safetensors";
   write_safetensors(file, tensors);
   if (const fs::path config = golden::folder("adapters") / name / "adapter_config.json";
       with_config && fs::exists(config))
@@ -110,8 +110,8 @@ TEST(Adapters, AreScaledAsAskedWhereTheFileDoesNotTell) {
 }
 
 TEST(Adapters, ReadTheirScaleAsANumberOrAsText) {
-  const fs::path folder = fs::path(testing::TempDir()) / "adapter_scale";
-  fs::remove_all(folder);
+  const TemporaryFolder temporary;
+  const fs::path folder = temporary / "adapter";
   fs::copy(golden::folder("adapters/adaptformer"), folder);
   const auto with_scale = [&](const char* scalar) {
     std::ofstream(folder / "adapter_config.json") << R"({"ffn_adapter_scalar":)" << scalar << "}";

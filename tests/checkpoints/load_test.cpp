@@ -15,24 +15,8 @@ namespace {
 
 using namespace vitrail;
 using vitrail_test::error_of;
+using vitrail_test::TemporaryFolder;
 namespace fs = std::filesystem;
-
-/// A folder that is removed at the end of the test.
-class Folder {
- public:
-  Folder()
-      : path_(fs::temp_directory_path() /
-              ("vitrail_load_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
-               testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  [[nodiscard]] std::string operator/(const char* name) const { return (path_ / name).string(); }
-  [[nodiscard]] std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
-};
 
 /// Writes the golden model `name` with `extra` tensors to `to`.
 void write_with(const std::string& name, const std::vector<NamedTensor>& extra,
@@ -44,7 +28,7 @@ void write_with(const std::string& name, const std::vector<NamedTensor>& extra,
 }
 
 TEST(Load, AConfigThatIsALinkToNowhereIsMissing) {
-  const Folder folder;
+  const TemporaryFolder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/timm_vit_cls/model.safetensors", folder / "model.safetensors");
   fs::create_symlink("../blobs/absent", folder / "config.json");
   EXPECT_EQ(error_of([&] { (void)load(folder.path()); }),
@@ -56,7 +40,7 @@ TEST(Load, AConfigThatIsALinkToNowhereIsMissing) {
 }
 
 TEST(Load, RefusesAnEpsThatIsNone) {
-  const Folder folder;
+  const TemporaryFolder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/model.safetensors", folder / "model.safetensors");
   nlohmann::json config =
       nlohmann::json::parse(std::ifstream(VITRAIL_GOLDEN_DIR "/hf_vit/config.json"));
@@ -71,7 +55,7 @@ TEST(Load, RefusesAnEpsThatIsNone) {
 }
 
 TEST(Load, NamesASurplusTensorUnlessLenient) {
-  const Folder folder;
+  const TemporaryFolder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/timm_vit_cls/config.json", folder / "config.json");
   const Tensor<float, 1> stray({3});
   const AnyTensor tensor(stray.view());
@@ -83,7 +67,7 @@ TEST(Load, NamesASurplusTensorUnlessLenient) {
 }
 
 TEST(Load, SaysWhichFlagSettlesABareFile) {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_with("timm_vit_cls", {}, folder / "bare.safetensors");
   const std::string message = error_of([&] { (void)load(folder / "bare.safetensors"); });
   EXPECT_NE(message.find("--heads"), std::string::npos) << message;
@@ -104,7 +88,7 @@ TEST(Load, RefusesHeadsThatDoNotDivideTheWidth) {
 }
 
 TEST(Load, RefusesFoldersWithoutWeightsAndPathsThatAreNot) {
-  const Folder folder;
+  const TemporaryFolder folder;
   EXPECT_NE(error_of([&] { (void)load(folder.path()); }).find("model.safetensors"),
             std::string::npos);
   EXPECT_NE(error_of([&] { (void)load(folder / "nothing"); }), "no error");
@@ -123,7 +107,7 @@ TEST(Load, ReadsAnotherSizeAndPatch) {
 }
 
 TEST(Load, NoticesAFileThatShrinksWhileItIsInUse) {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"config.json", "model.safetensors"})
     fs::copy(std::string(VITRAIL_GOLDEN_DIR "/timm_vit_cls/") + name, folder / name);
   const LoadOptions mapped;
@@ -139,7 +123,7 @@ TEST(Load, NoticesAFileThatShrinksWhileItIsInUse) {
 }
 
 TEST(Load, AConfigCannotAskForAnEnormousPicture) {
-  const Folder folder;
+  const TemporaryFolder folder;
   fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/model.safetensors", folder / "model.safetensors");
   fs::copy(VITRAIL_GOLDEN_DIR "/hf_vit/config.json", folder / "config.json");
   const auto with_recipe = [&](const char* text) {
@@ -210,7 +194,7 @@ double resident_bytes() {
 }
 
 TEST(Load, LeavesThePackedWeightsInMemoryAndNotTheFile) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string path = folder / "vit_small_patch16_224.safetensors";
   const LoadOptions whole{.architecture = "vit_small_patch16_224"};
   std::map<Precision, double> bytes;

@@ -1,23 +1,17 @@
 // Partial fine-tunes laid over a checkpoint: heads, biases, LoRA.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
+#include <support/temporary_folder.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
 
 using namespace vitrail;
-namespace fs = std::filesystem;
+using vitrail_test::TemporaryFolder;
 
 const std::string base_folder = VITRAIL_GOLDEN_DIR "/hf_vit_eps";
 const std::string query = "vit.encoder.layer.1.attention.attention.query";
-
-fs::path folder_for(const std::string& name) {
-  fs::path folder = fs::path(testing::TempDir()) / ("overlay_" + name);
-  fs::create_directories(folder);
-  return folder;
-}
 
 NamedTensor named(const std::string& name, const Tensor<float, 2>& tensor) {
   return {name, AnyView{DType::f32, tensor.shape(), std::as_bytes(tensor.flat())}};
@@ -39,16 +33,16 @@ std::vector<float> weights_of(const LoadOptions& options, const std::string& nam
 }
 
 TEST(Overlay, LoraOfPeftIsMergedWithItsScale) {
-  const fs::path folder = folder_for("lora");
+  const TemporaryFolder folder;
   const Tensor<float, 2> A = filled(2, 24, 0.1F);
   const Tensor<float, 2> B = filled(24, 2, -0.3F);
   const std::vector<NamedTensor> tensors = {
       named("base_model.model." + query + ".lora_A.weight", A),
       named("base_model.model." + query + ".lora_B.weight", B)};
-  write_safetensors((folder / "adapter_model.safetensors").string(), tensors);
+  write_safetensors(folder / "adapter_model.safetensors", tensors);
   std::ofstream(folder / "adapter_config.json") << R"({"r": 2, "lora_alpha": 8})";
   LoadOptions options;
-  options.overlays = {folder.string()};
+  options.overlays = {folder.path()};
   const std::vector<float> plain = weights_of({}, query + ".weight");
   const std::vector<float> merged = weights_of(options, query + ".weight");
   for (Index n = 0; n < 24; ++n)
@@ -60,10 +54,10 @@ TEST(Overlay, LoraOfPeftIsMergedWithItsScale) {
 }
 
 TEST(Overlay, AHeadOfOtherClassesReplacesTheOldOne) {
-  const fs::path folder = folder_for("head");
+  const TemporaryFolder folder;
   const Tensor<float, 2> weight = filled(3, 24, 0.0F);
   const Tensor<float, 1> bias({3});
-  const std::string file = (folder / "head.safetensors").string();
+  const std::string file = folder / "head.safetensors";
   const std::vector<NamedTensor> tensors = {
       named("classifier.weight", weight),
       {"classifier.bias", AnyView{DType::f32, bias.shape(), std::as_bytes(bias.flat())}}};
@@ -77,14 +71,14 @@ TEST(Overlay, AHeadOfOtherClassesReplacesTheOldOne) {
 
 /// W (x - mean) / sqrt(variance + 1e-6) + b, as the probe computes it.
 TEST(Overlay, TheHeadOfALinearProbeIsFoldedIntoOneProduct) {
-  const fs::path folder = folder_for("probe");
+  const TemporaryFolder folder;
   const Tensor<float, 2> mean = filled(1, 24, 0.3F);
   const Tensor<float, 2> variance = filled(1, 24, 2.0F);
   const Tensor<float, 2> weight = filled(3, 24, 0.0F);
   const Tensor<float, 2> bias = filled(1, 3, 0.5F);
   Tensor<float, 2> squared({1, 24});  // above 0
   for (Index d = 0; d < 24; ++d) squared(0, d) = 0.1F + variance(0, d) * variance(0, d);
-  const std::string file = (folder / "probe.safetensors").string();
+  const std::string file = folder / "probe.safetensors";
   const std::vector<NamedTensor> tensors = {
       named("head.0.running_mean", mean), named("head.0.running_var", squared),
       named("head.1.weight", weight), named("head.1.bias", bias)};
@@ -109,8 +103,8 @@ TEST(Overlay, TheHeadOfALinearProbeIsFoldedIntoOneProduct) {
 }
 
 TEST(Overlay, ATensorWithoutAPlaceIsNamed) {
-  const fs::path folder = folder_for("stray");
-  const std::string file = (folder / "stray.safetensors").string();
+  const TemporaryFolder folder;
+  const std::string file = folder / "stray.safetensors";
   const Tensor<float, 2> weight = filled(3, 24, 0.0F);
   const std::vector<NamedTensor> tensors = {named("adapter.down.weight", weight)};
   write_safetensors(file, tensors);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <support/golden_folder.hpp>
+#include <support/temporary_folder.hpp>
 #include <vitrail/vitrail.hpp>
 
 namespace {
@@ -28,21 +29,19 @@ Tensor<float, 2> answers(const fs::path& checkpoint_path, const std::string& twi
   return out;
 }
 
-/// A torch file beside its twin's configs, in a folder of its own.
-fs::path beside_configs(const std::string& file, const std::string& twin) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("twin_of_" + file);
-  fs::create_directories(folder);
-  const auto replace = fs::copy_options::overwrite_existing;
-  fs::copy_file(golden::folder("torch_checkpoints") / file, folder / file, replace);
+/// Puts a torch file and its twin's configs into `folder`.
+void copy_with_configs(const std::string& file, const std::string& twin, const fs::path& folder) {
+  fs::copy_file(golden::folder("torch_checkpoints") / file, folder / file);
   for (const auto& entry : fs::directory_iterator(golden::folder(twin))) {
     if (entry.path().extension() == ".json")
-      fs::copy_file(entry.path(), folder / entry.path().filename(), replace);
+      fs::copy_file(entry.path(), folder / entry.path().filename());
   }
-  return folder;
 }
 
 void expect_twins(const std::string& file, const std::string& twin) {
-  const Tensor<float, 2> torch = answers(beside_configs(file, twin), twin, {});
+  const vitrail_test::TemporaryFolder folder;
+  copy_with_configs(file, twin, folder.path());
+  const Tensor<float, 2> torch = answers(folder.path(), twin, {});
   const Tensor<float, 2> safetensors = answers(golden::folder(twin), twin, {});
   ASSERT_EQ(torch.count(), safetensors.count()) << file;
   for (Index i = 0; i < torch.count(); ++i)

@@ -46,7 +46,7 @@ TEST(Classify, ShowsABarForEachClass) {
 }
 
 TEST(Run, WritesEveryStageUnderThePublishersName) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const Outcome outcome =
       vitrail_program("run --model " + golden + "/hf_vit --input " + golden +
                       "/hf_vit/input.safetensors --output " + scratch / "out.safetensors");
@@ -65,7 +65,7 @@ TEST(Verify, FailsWhenATensorDiffers) {
 }
 
 TEST(Convert, ToBf16HalvesTheFileAndRuns) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   ASSERT_EQ(
       vitrail_program("convert " + golden + "/timm_vit_cls " + scratch / "half --precision bf16")
           .code,
@@ -76,7 +76,7 @@ TEST(Convert, ToBf16HalvesTheFileAndRuns) {
 }
 
 TEST(Convert, ToInt8ShrinksTheFileAndAnswersTheSame) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string from = golden + "/hf_vit";
   const auto logits = [&](const std::string& path, const std::string& width) {
     const std::string out = scratch / "out.safetensors";
@@ -127,7 +127,7 @@ TEST(ComparePrecision, ShowsWhatEachCosts) {
 }
 
 TEST(Embed, WritesFeaturesNamedAfterThePictures) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string picture = model + "/pictures/bag.png";
   ASSERT_EQ(
       vitrail_program("embed " + picture + " --output " + scratch / "features.safetensors").code,
@@ -143,7 +143,7 @@ TEST(Info, SaysWhereEachFactComesFrom) {
 }
 
 TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string good = read(golden + "/timm_vit_cls/model.safetensors");
   const std::string config = read(golden + "/timm_vit_cls/config.json");
   const std::string picture = model + "/pictures/bag.png";
@@ -187,7 +187,7 @@ TEST(Errors, SayWhereWhatWasFoundAndWhatWasExpected) {
 }
 
 TEST(Errors, AreOneLineAndJsonIsJsonWhateverAFileIsCalled) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   expect_error("classify '" + (scratch / "a\nb\x1b[31m\xff.png") + "'", {"a?b?[31m", "not found"});
   expect_error("info '" + (scratch / "a\nb") + "'", {"a?b", "does not exist"});
   const std::string name = scratch / "line\n\x1b[31m\xff.png";
@@ -216,7 +216,7 @@ TEST(Errors, AreOneLineAndJsonIsJsonWhateverAFileIsCalled) {
 }
 
 TEST(Errors, StrangeFilesAreRefused) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   fs::create_symlink("loop", scratch / "loop");
   fs::create_symlink("loop.png", scratch / "loop.png");
   write(scratch / "empty", "");
@@ -236,7 +236,7 @@ TEST(Errors, StrangeFilesAreRefused) {
 }
 
 TEST(Errors, AFullDiskLeavesNothingHalfWritten) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string picture = model + "/pictures/bag.png";
   const std::string small = "trap '' XFSZ; ulimit -f 8; ";  // 4 KiB; then as on a full disk
   const std::string out = scratch / "out.safetensors";
@@ -260,7 +260,7 @@ TEST(Errors, AFullDiskLeavesNothingHalfWritten) {
 }
 
 TEST(Errors, AClosedPipeIsOneLine) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string pictures = model + "/pictures";
   const std::string code = scratch / "code";
   const std::string error = scratch / "error";
@@ -273,7 +273,7 @@ TEST(Errors, AClosedPipeIsOneLine) {
 }
 
 TEST(Errors, AFileThatShrinksIsOneLine) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string pipe = scratch / "picture.png";
   const std::string error = scratch / "error";
   const std::string code = scratch / "code";
@@ -292,7 +292,8 @@ TEST(Errors, SayWhenThereIsNoPermission) {
     if (std::system((before + "test -x " VITRAIL_PROGRAM).c_str()) != 0)
       GTEST_SKIP() << "cannot drop root's rights here";
   }
-  const Scratch scratch;
+  const TemporaryFolder scratch;
+  fs::permissions(scratch.path(), fs::perms::all);  // for somebody else too
   const std::string picture = model + "/pictures/bag.png";
   fs::create_directories(scratch / "closed");
   fs::copy(model, scratch / "closed/model");

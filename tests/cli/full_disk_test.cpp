@@ -14,7 +14,7 @@ using namespace vitrail_test;
 /// begins.
 Outcome with_disk(const std::string& disk, const std::string& options,
                   const std::string& arguments) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   write(scratch / "script", "mount -t tmpfs -o " + options + " none " + disk + " || exit 99\n" +
                                 "printf old >" + disk + "/out.safetensors\n" + VITRAIL_PROGRAM +
                                 " " + arguments + " >" + (scratch / "said") + "\ncode=$?\n" +
@@ -39,7 +39,7 @@ class FullDisk : public testing::Test {
     EXPECT_EQ(outcome.out, "./out.safetensors\nold") << arguments;
   }
 
-  const Scratch scratch_;
+  const TemporaryFolder scratch_;
   const std::string disk_ = scratch_ / "disk";
   const std::string out_ = disk_ + "/out.safetensors";
 };

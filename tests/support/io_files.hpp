@@ -1,49 +1,16 @@
-// For tests of readers: a folder that vanishes, bytes put together by hand, the text of an Error.
+// For tests of readers: whole files, bytes put together by hand, the text of an Error.
 #ifndef VITRAIL_TESTS_SUPPORT_IO_FILES_HPP
 #define VITRAIL_TESTS_SUPPORT_IO_FILES_HPP
 
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <span>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <vitrail/error.hpp>
 
 namespace vitrail_test {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vitrail-").string();
-    pattern.append(6, 'X');  // what mkdtemp replaces
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = pattern;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] std::string operator/(const std::string& name) const {
-    return (path_ / name).string();
-  }
-  /// Writes a file and gives back its path.
-  [[nodiscard]] std::string file(const std::string& name, const std::string& content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return *this / name;
-  }
-  [[nodiscard]] std::size_t count() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 [[nodiscard]] inline std::string golden(const std::string& name) {
   return std::string(VITRAIL_GOLDEN_DIR) + "/" + name;

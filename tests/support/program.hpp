@@ -1,4 +1,4 @@
-// The vitrail program run by a test as a user runs it, and a folder of its own to write to.
+// The vitrail program run by a test as a user runs it.
 #ifndef VITRAIL_TESTS_SUPPORT_PROGRAM_HPP
 #define VITRAIL_TESTS_SUPPORT_PROGRAM_HPP
 
@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <vector>
 
 namespace vitrail_test {
@@ -59,26 +60,6 @@ inline void expect_error(const std::string& arguments, const std::vector<std::st
                          const std::string& before = "") {
   expect_one_line(vitrail_program(arguments, before), words, arguments);
 }
-
-/// A folder that vanishes with the object.
-class Scratch {
- public:
-  Scratch() {
-    static int count = 0;
-    path_ = std::filesystem::temp_directory_path() /
-            ("vitrail_scratch_" + std::to_string(getpid()) + "_" + std::to_string(++count));
-    std::filesystem::create_directories(path_);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::string operator/(const std::string& name) const {
-    return (path_ / name).string();
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void write(const std::string& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;
