@@ -1,4 +1,4 @@
-"""vitrail, onnxruntime and PyTorch on the same random weights, alternated; started by ./run.
+"""vitrail, onnxruntime, ggml and PyTorch on the same random weights, alternated; started by ./run.
 
 Each round starts every contestant once, as a process of its own, one after the other; a contestant's time is the median of
 its rounds, a ratio the median of the ratios within a round, so that a machine that speeds up and slows down cancels out.
@@ -62,12 +62,12 @@ def write_safetensors(path, tensors):
             file.write(np.ascontiguousarray(value).tobytes())
 
 
-def read_safetensors(path, name):
+def read_safetensors(path):
     with open(path, "rb") as file:
         data = file.read()
     end = 8 + struct.unpack("<Q", data[:8])[0]
-    begin, stop = json.loads(data[8:end])[name]["data_offsets"]
-    return np.frombuffer(data[end + begin:end + stop], np.float32)
+    return {name: np.frombuffer(data, np.float32, (stop - begin) // 4, end + begin).reshape(tensor["shape"])
+            for name, tensor in json.loads(data[8:end]).items() for begin, stop in [tensor["data_offsets"]]}
 
 
 # --- PyTorch ------------------------------------------------------------------------------------------------------------
@@ -257,9 +257,10 @@ def prepare(folder, size, batches):
     open(folder + "/ready", "w").close()
 
 
-def contestants(options, folder, batch, threads):
+def contestants(options, size, batch, threads):
     """(name, precision, command that times it, file of its logits or a command that writes them)."""
     here = os.path.dirname(os.path.abspath(__file__))
+    folder = f"{options.work}/{size}"
     seconds = str(options.seconds)
     out = folder + "/out.bin"
     result = []
@@ -274,6 +275,11 @@ def contestants(options, folder, batch, threads):
         result.append((f"onnxruntime, {graph} graph", precision,
                        ["node", here + "/onnxruntime.js", f"{folder}/{graph}.onnx", str(threads), str(batch), str(SIDE),
                         seconds, f"{folder}/pixels_{batch}.bin", out], out))
+    for weights, precision in (("f32", "f32"), ("f16", "bf16"), ("bf16", "bf16"), ("q8_0", "int8")):
+        if options.ggml:
+            result.append((f"ggml, weights in {weights}", precision,
+                           [sys.executable, here + "/ggml.py", options.ggml, folder, size, weights, str(threads), str(batch),
+                            seconds, out], out))
     result.append(("PyTorch", "f32", [sys.executable, os.path.abspath(__file__), "--torch", folder, str(threads), str(batch),
                                       seconds, out], out))
     return result
@@ -288,7 +294,7 @@ def run(command):
 
 def compare(options, size, batch, threads):
     folder = f"{options.work}/{size}"
-    everyone = contestants(options, folder, batch, threads)
+    everyone = contestants(options, size, batch, threads)
     expected = np.fromfile(f"{folder}/logits_{batch}.bin", np.float32)
     times = {(name, precision): [] for name, precision, _, _ in everyone}
     differences = {}
@@ -300,7 +306,7 @@ def compare(options, size, batch, threads):
                 continue
             if isinstance(answer, list):
                 run(answer)
-                logits = read_safetensors(folder + "/out.safetensors", "logits")
+                logits = read_safetensors(folder + "/out.safetensors")["logits"].ravel()
             else:
                 logits = np.fromfile(answer, np.float32)
             difference = float(np.abs(logits - expected).max())
@@ -332,6 +338,7 @@ def main():
     parser.add_argument("--seconds", default=1.0, type=float, help="of each contestant in each round")
     parser.add_argument("--vitrail", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--work", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--ggml", help=argparse.SUPPRESS)  # the folder of its libraries, where there is one
     options = parser.parse_args()
     for size in options.models:
         prepare(f"{options.work}/{size}", size, options.batch)
