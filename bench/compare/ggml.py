@@ -1,8 +1,8 @@
 """usage: python3 ggml.py LIBRARIES FOLDER SIZE WEIGHTS THREADS BATCH SECONDS OUTPUT
 
-One contestant, one round: the ViT in FOLDER/model.safetensors as a graph of ggml's, its matrices as WEIGHTS (f32, f16, bf16,
-q8_0), on ggml's own kernels for this processor, which it chooses among the shared libraries in the folder LIBRARIES. Writes
-the raw f32 logits to OUTPUT and prints {"median_ms": ...} of the passes that fit into SECONDS.
+One contestant, one round: the ViT in FOLDER/model.safetensors as a graph of ggml's, its matrices as WEIGHTS (f32, f16,
+bf16, q8_0), on ggml's own kernels for this processor, which it chooses among the shared libraries in the folder LIBRARIES.
+Writes the raw f32 logits to OUTPUT and prints {"median_ms": ...} of the passes that fit into SECONDS.
 """
 import ctypes
 import glob
@@ -74,7 +74,7 @@ class Model:
         _, self.D, self.heads, self.depth = SIZES[size]
         g = self.ggml
         g.backend_load_all_from_path(libraries.encode())
-        self.backend = g.backend_init_by_type(CPU, None)
+        self.backend = g.backend_init_by_type(CPU, None) or sys.exit("ggml has no kernels for this processor")
         registry = g.backend_dev_backend_reg(g.backend_get_device(self.backend))
         set_threads = g.backend_reg_get_proc_address(registry, b"ggml_backend_set_n_threads")
         ctypes.CFUNCTYPE(None, c_void_p, c_int)(set_threads)(self.backend, threads)
@@ -83,7 +83,7 @@ class Model:
         self.build()
 
     def load(self, weights):
-        g, D = self.ggml, self.D
+        g = self.ggml
         context = g.init(InitParameters(1 << 20, None, True))
         matrices = {name: value for name, value in weights.items() if value.ndim == 2}
         others = {name: value for name, value in weights.items() if value.ndim != 2}
